@@ -1,0 +1,45 @@
+# How every C++ target of the project is compiled.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+option(VIRTPULSE_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+
+# A second build of the same sources (a clean checkout, another preset) is then mostly free.
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# virtpulse_options(TARGET...): our warnings, as errors, for our own sources.
+function(virtpulse_options)
+  foreach(target IN LISTS ARGN)
+    target_compile_options(${target} PRIVATE
+      -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+      -Wold-style-cast -Woverloaded-virtual -Wformat=2 -Werror)
+    if(VIRTPULSE_SANITIZE)
+      target_compile_options(${target} PRIVATE -fsanitize=address,undefined
+        -fno-sanitize-recover=all -fno-omit-frame-pointer)
+      target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+    endif()
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  endforeach()
+endfunction()
+
+# virtpulse_library(NAME SOURCES... [LIBS libraries...]): one room, as a static library.
+function(virtpulse_library name)
+  cmake_parse_arguments(A "" "" "LIBS" ${ARGN})
+  add_library(${name} STATIC ${A_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC ${A_LIBS})
+  virtpulse_options(${name})
+endfunction()
+
+# virtpulse_program(NAME SOURCES... [LIBS libraries...])
+function(virtpulse_program name)
+  cmake_parse_arguments(A "" "" "LIBS" ${ARGN})
+  add_executable(${name} ${A_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${A_LIBS})
+  virtpulse_options(${name})
+endfunction()

@@ -1,0 +1,124 @@
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <limits>
+#include <set>
+
+#include "tests/unit/wire/samples.h"
+#include "wire/frame_codec.h"
+#include "wire/json_writer.h"
+
+using namespace virtpulse::wire;
+using nlohmann::json;
+
+namespace {
+std::string json_text(std::string_view text, std::size_t longest = 1000) {
+    std::string out;
+    append_json_text(text, longest, out);
+    return out;
+}
+}  // namespace
+
+TEST_CASE("text becomes valid JSON whatever it holds") {
+    CHECK(json_text("plain é 漢 🙂") == "plain é 漢 🙂");
+    CHECK(json_text("a\"b\\c\nd\x01\x7f") == R"(a\"b\\c\u000ad\u0001\u007f)");
+    CHECK(json_text("\xff\xc0\x80x") == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdx");
+    CHECK(json_text("\xed\xa0\x80") == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a surrogate
+    CHECK(json_text("\xe2\x82") == "\xef\xbf\xbd\xef\xbf\xbd");                  // cut short
+    CHECK(json_text("\xf4\x90\x80\x80").size() == 12);                           // over U+10FFFF
+    CHECK(json_text("éé", 3) == "é");   // never inside a character
+    CHECK(json_text("a\"", 2) == "a");  // nor inside an escape
+}
+
+TEST_CASE("a standard frame has the members of the standard and no other") {
+    EncodedSample out;
+    encode_sample(make_sample(1, 2), FrameStyle::standard, default_max_datagram, out);
+    REQUIRE(out.json.size() == 1);
+    const auto frame = json::parse(out.json[0]);
+    std::set<std::string> host;
+    for (const auto& item : frame.items())
+        host.insert(item.key());
+    CHECK(host ==
+          std::set<std::string>{"name", "time", "cpu", "ram", "disk", "cputemp", "mbtemp", "vms"});
+    std::set<std::string> vm;
+    for (const auto& item : frame["vms"][0].items())
+        vm.insert(item.key());
+    CHECK(vm == std::set<std::string>{"name", "uuid", "state", "cpu", "ram", "maxram"});
+    CHECK(frame["cputemp"].is_null());
+    CHECK(frame["vms"][1]["name"] == "guest1");
+    CHECK(out.json[0].find_first_of("\n\t") == std::string::npos);
+}
+
+TEST_CASE("what is not finite is null, what is unknown is absent or null") {
+    auto sample = make_sample(1, 1);
+    sample.host.cpu = std::numeric_limits<double>::quiet_NaN();
+    sample.vms[0].cpu.reset();
+    sample.vms[0].ext->cpu_ns.reset();
+    EncodedSample out;
+    encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+    const auto frame = json::parse(out.json[0]);
+    CHECK(frame["cpu"].is_null());
+    CHECK(frame["vms"][0]["cpu"].is_null());
+    CHECK(!frame["vms"][0]["ext"].contains("cpu_ns"));
+    CHECK(frame["vms"][0]["ext"]["run_delay_ns"] == 0);
+}
+
+TEST_CASE("a large extended sample goes in parts that each fit and together hold every VM once") {
+    const std::size_t limit = GENERATE(as<std::size_t>{}, 576, 1452, 9000, 65507);
+    const auto vms = GENERATE(as<std::size_t>{}, 0, 1, 3, 300);
+    EncodedSample out;
+    const auto sample = make_sample(7, static_cast<int>(vms));
+    encode_sample(sample, FrameStyle::extended, limit, out);
+    CHECK(out.omitted_vms == 0);
+    std::multiset<std::string> names;
+    for (std::size_t i = 0; i < out.json.size(); ++i) {
+        CHECK(out.json[i].size() + sequence_bytes <= limit);
+        const auto frame = json::parse(out.json[i]);
+        CHECK(frame["name"] == "hyper1");
+        CHECK(frame["cpu"] == 1.5);
+        CHECK(frame["ext"]["sample"] == 7);
+        if (out.json.size() > 1) {
+            CHECK(frame["ext"]["part"] == json::array({i, out.json.size()}));
+        } else {
+            CHECK(!frame["ext"].contains("part"));
+        }
+        for (const auto& vm : frame["vms"])
+            names.insert(vm["name"].get<std::string>());
+    }
+    CHECK(names.size() == vms);
+    CHECK(std::set<std::string>(names.begin(), names.end()).size() == names.size());
+}
+
+TEST_CASE("a VM too large for a datagram of its own loses its ext, not its place") {
+    auto sample = make_sample(1, 1);
+    sample.vms[0].ext->block.resize(40, sample.vms[0].ext->block[0]);
+    EncodedSample out;
+    encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+    CHECK(out.omitted_vms == 0);
+    const auto frame = json::parse(out.json.back());
+    REQUIRE(frame["vms"].size() == 1);
+    CHECK(!frame["vms"][0].contains("ext"));
+}
+
+TEST_CASE("a standard frame leaves out what does not fit in 65507 bytes, and says how many") {
+    EncodedSample out;
+    encode_sample(make_sample(1, 1000), FrameStyle::standard, default_max_datagram, out);
+    REQUIRE(out.json.size() == 1);
+    CHECK(out.json[0].size() + sequence_bytes <= largest_datagram);
+    CHECK(out.json[0].size() + sequence_bytes > largest_datagram - 300);
+    const auto frame = json::parse(out.json[0]);
+    CHECK(frame["vms"].size() + out.omitted_vms == 1000);
+    CHECK(out.omitted_vms > 0);
+}
+
+TEST_CASE("what is written is read back the same") {
+    const auto sample = make_sample(9, 1);
+    EncodedSample out;
+    encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+    REQUIRE(out.json.size() == 1);
+    Frame frame;
+    FrameParser parser;
+    const auto error = parser.parse(out.json[0], frame);
+    REQUIRE(!error);
+    CHECK(frame == sample);
+}

@@ -1,0 +1,68 @@
+// Where the figures of VMs come from: kernel maps or /proc, behind one interface.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "wire/frame.h"
+
+namespace virtpulse::agent {
+
+// A process, told apart from a later one with the same pid by its start.
+struct ProcessKey {
+    pid_t pid = 0;
+    std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat: clock ticks since boot
+
+    auto operator<=>(const ProcessKey&) const = default;
+};
+
+// Cumulative counters of one VM process.
+struct VmCounters {
+    ProcessKey process;
+    std::uint64_t since_ns = 0;  // when they began, ns since the Unix epoch
+    // Whether they count from the birth of the process, so that a first sample already has a rate.
+    bool since_birth = false;
+    std::uint64_t cpu_ns = 0;
+    std::uint64_t run_delay_ns = 0;
+    std::uint64_t switches = 0;
+    std::uint64_t threads = 0;
+    std::vector<wire::BlockCounters> block;
+};
+
+struct SourceReport {
+    std::vector<VmCounters> vms;
+    std::optional<std::uint64_t> update_failures;  // see wire::AgentCost
+    std::optional<std::uint64_t> lost_completions;
+    std::map<std::string, std::string> missing;  // what this source cannot tell, and why
+};
+
+class VmSource {
+  public:
+    virtual ~VmSource() = default;
+    VmSource() = default;
+    VmSource(const VmSource&) = delete;
+    VmSource& operator=(const VmSource&) = delete;
+
+    // "ebpf" or "proc".
+    [[nodiscard]] virtual std::string_view name() const = 0;
+
+    // Processes that may be VMs and that the source knows before anybody told it of them. The
+    // kernel side sees a qemu begin; /proc has to be searched.
+    virtual Result<std::vector<pid_t>> candidates() = 0;
+
+    // Counts these processes from now on, and no others. Called when the set changes.
+    virtual Result<void> watch(std::span<const ProcessKey> processes) = 0;
+
+    // Reads the counters of the watched processes; one that has gone is left out.
+    virtual Result<void> read(SourceReport& report) = 0;
+};
+
+}  // namespace virtpulse::agent

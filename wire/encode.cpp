@@ -1,0 +1,251 @@
+#include <algorithm>
+#include <span>
+
+#include "wire/frame_codec.h"
+#include "wire/json_writer.h"
+
+namespace virtpulse::wire {
+namespace {
+
+// Length of the valid UTF-8 sequence at the start of `text`; 0 where there is none. RFC 3629:
+// no overlong forms, no surrogates, nothing over U+10FFFF.
+std::size_t utf8_length(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto follows = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xc0) == 0x80; };
+    const unsigned char lead = byte(0);
+    if (lead < 0x80) return 1;
+    if (lead >= 0xc2 && lead <= 0xdf) return follows(1) ? 2 : 0;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        if (!follows(1) || !follows(2)) return 0;
+        if (lead == 0xe0 && byte(1) < 0xa0) return 0;
+        if (lead == 0xed && byte(1) > 0x9f) return 0;
+        return 3;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        if (!follows(1) || !follows(2) || !follows(3)) return 0;
+        if (lead == 0xf0 && byte(1) < 0x90) return 0;
+        if (lead == 0xf4 && byte(1) > 0x8f) return 0;
+        return 4;
+    }
+    return 0;
+}
+
+void write_block(JsonWriter& json, const BlockCounters& block) {
+    json.open('{');
+    json.key("dev");
+    json.string(block.device, 64);
+    json.member("read_ops", block.read_ops);
+    json.member("read_bytes", block.read_bytes);
+    json.member("write_ops", block.write_ops);
+    json.member("write_bytes", block.write_bytes);
+    json.member("flush_ops", block.flush_ops);
+    json.member("discard_ops", block.discard_ops);
+    json.member("busy_ns", block.busy_ns);
+    json.member("in_flight", block.in_flight);
+    json.close('}');
+}
+
+void write_vm_ext(JsonWriter& json, const VmExt& ext) {
+    json.key("ext");
+    json.open('{');
+    json.member("pid", ext.pid);
+    json.member("start", ext.start);
+    json.member("since", ext.since);
+    json.member("vcpus", ext.vcpus);
+    json.member("threads", ext.threads);
+    json.member("cpu_ns", ext.cpu_ns);
+    json.member("run_delay_ns", ext.run_delay_ns);
+    json.member("switches", ext.switches);
+    json.member("rss_bytes", ext.rss_bytes);
+    if (!ext.block.empty()) {
+        json.key("block");
+        json.open('[');
+        for (const auto& block : ext.block)
+            write_block(json, block);
+        json.close(']');
+    }
+    json.close('}');
+}
+
+enum class Detail { standard, extended };
+
+void write_vm(JsonWriter& json, const Vm& vm, Detail detail) {
+    json.open('{');
+    json.key("name");
+    json.string(vm.name, longest_name);
+    json.key("uuid");
+    json.string(vm.uuid, longest_uuid);
+    json.key("state");
+    json.number(static_cast<std::uint64_t>(vm.state));
+    json.member_or_null("cpu", vm.cpu);
+    json.member_or_null("ram", vm.ram);
+    json.member_or_null("maxram", vm.maxram);
+    if (vm.ext && detail == Detail::extended) write_vm_ext(json, *vm.ext);
+    json.close('}');
+}
+
+void write_self(JsonWriter& json, const AgentCost& cost) {
+    json.key("self");
+    json.open('{');
+    json.member("cpu_ns", cost.cpu_ns);
+    json.member("rss_bytes", cost.rss_bytes);
+    json.member("sample_ns", cost.sample_ns);
+    json.member("send_errors", cost.send_errors);
+    json.member("late_samples", cost.late_samples);
+    json.member("omitted_vms", cost.omitted_vms);
+    json.member("update_failures", cost.update_failures);
+    json.member("lost_completions", cost.lost_completions);
+    json.close('}');
+}
+
+void write_host_ext(JsonWriter& json, const HostExt& ext, const std::optional<Part>& part) {
+    constexpr std::size_t longest_text = 255;
+    json.key("ext");
+    json.open('{');
+    if (ext.id) {
+        json.key("id");
+        json.string(*ext.id, longest_text);
+    }
+    json.member("boot", ext.boot);
+    json.member("interval_ms", ext.interval_ms);
+    if (ext.source) {
+        json.key("source");
+        json.string(*ext.source, longest_text);
+    }
+    json.member("sample", ext.sample);
+    if (part) {
+        json.key("part");
+        json.open('[');
+        json.number(std::uint64_t{part->index});
+        json.number(std::uint64_t{part->count});
+        json.close(']');
+    }
+    if (part && part->index > 0) {  // the rest is said once, in the first part
+        json.close('}');
+        return;
+    }
+    if (!ext.missing.empty()) {
+        json.key("missing");
+        json.open('{');
+        for (const auto& [source, reason] : ext.missing) {
+            json.key(source);
+            json.string(reason, longest_text);
+        }
+        json.close('}');
+    }
+    json.member("cpus", ext.cpus);
+    json.member("mem_total_bytes", ext.mem_total_bytes);
+    if (ext.self) write_self(json, *ext.self);
+    json.close('}');
+}
+
+// All of the host object up to and with "vms":[ .
+void write_head(const Host& host, Detail detail, const std::optional<Part>& part,
+                std::string& out) {
+    JsonWriter json(out);
+    json.open('{');
+    json.key("name");
+    json.string(host.name, longest_name);
+    json.key("time");
+    json.number(host.time);
+    json.member_or_null("cpu", host.cpu);
+    json.member_or_null("ram", host.ram);
+    json.member_or_null("disk", host.disk);
+    json.member_or_null("cputemp", host.cputemp);
+    json.member_or_null("mbtemp", host.mbtemp);
+    if (host.ext && detail == Detail::extended) write_host_ext(json, *host.ext, part);
+    json.key("vms");
+    out += '[';
+}
+
+constexpr std::string_view tail = "]}";
+
+}  // namespace
+
+void append_json_text(std::string_view text, std::size_t longest, std::string& out) {
+    constexpr std::string_view replacement = "\xef\xbf\xbd";
+    constexpr std::string_view hex = "0123456789abcdef";
+    const std::size_t limit = out.size() + longest;
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
+        const auto first = static_cast<unsigned char>(text[0]);
+        char escaped[6] = {'\\', 'u', '0', '0', hex[first >> 4 & 0xf], hex[first & 0xf]};
+        std::string_view piece = text.substr(0, length);
+        if (length == 0) {
+            piece = replacement;
+        } else if (first == '"' || first == '\\') {
+            escaped[1] = static_cast<char>(first);
+            piece = {escaped, 2};
+        } else if (first < 0x20 || first == 0x7f) {
+            piece = {escaped, sizeof escaped};
+        }
+        if (out.size() + piece.size() > limit) return;
+        out += piece;
+        text.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+}
+
+void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagram,
+                   EncodedSample& out) {
+    const bool extended = style == FrameStyle::extended && sample.host.ext;
+    const Detail detail = extended ? Detail::extended : Detail::standard;
+    const std::size_t limit = (extended ? max_datagram : largest_datagram) - sequence_bytes;
+    out.omitted_vms = 0;
+
+    // Measured with `part` in its widest form, so that no part is past the limit once numbered.
+    std::string head;
+    const auto room_beside_head = [&](std::uint32_t index) {
+        head.clear();
+        write_head(sample.host, detail,
+                   extended ? std::optional(Part{index, most_parts}) : std::nullopt, head);
+        const std::size_t taken = head.size() + tail.size() + 4;  // "[0," grows to "[65535,"
+        return limit > taken ? limit - taken : 0;
+    };
+    std::size_t room = room_beside_head(0);
+    const std::size_t room_later = extended ? room_beside_head(1) : room;
+
+    // The VMs as texts, then as many in each part as there is room for.
+    std::string vms;
+    std::vector<std::pair<std::size_t, std::size_t>> parts;  // [begin, end) in `vms`
+    std::size_t part_begin = 0;
+    std::string one;
+    for (const auto& vm : sample.vms) {
+        one.clear();
+        JsonWriter json(one);
+        write_vm(json, vm, detail);
+        if (one.size() > room_later && extended) {
+            one.clear();
+            JsonWriter plain(one);
+            write_vm(plain, vm, Detail::standard);
+        }
+        const bool part_has_vms = vms.size() > part_begin;
+        const bool fits_here = vms.size() - part_begin + 1 + one.size() <= room;
+        const bool may_open_part = extended && one.size() <= room_later;
+        if (!fits_here && !may_open_part) {
+            ++out.omitted_vms;
+            continue;
+        }
+        if (!fits_here) {
+            parts.emplace_back(part_begin, vms.size());
+            part_begin = vms.size();
+            room = room_later;
+        } else if (part_has_vms) {
+            vms += ',';
+        }
+        vms += one;
+    }
+    parts.emplace_back(part_begin, vms.size());
+
+    out.json.resize(parts.size());
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        std::string& text = out.json[i];
+        text.clear();
+        const Part part{static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(parts.size())};
+        write_head(sample.host, detail,
+                   extended && parts.size() > 1 ? std::optional(part) : std::nullopt, text);
+        text.append(vms, parts[i].first, parts[i].second - parts[i].first);
+        text += tail;
+    }
+}
+
+}  // namespace virtpulse::wire

@@ -1,0 +1,127 @@
+// What a frame says: one sample of a hypervisor and of the virtual machines on it.
+//
+// The members outside `ext` are the standard of 2011 and never change. Whatever could not be had is
+// absent (std::nullopt, an empty list), never 0.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace virtpulse::wire {
+
+// libvirt's virDomainState, as the standard sends it.
+enum class DomainState : std::uint8_t {
+    none = 0,
+    running = 1,
+    blocked = 2,
+    paused = 3,
+    shutting_down = 4,
+    shut_off = 5,
+    crashed = 6,
+    suspended = 7,
+};
+inline constexpr int highest_domain_state = 7;
+
+// Block I/O of one VM on one device. Cumulative since VmExt::since, but for `in_flight`.
+struct BlockCounters {
+    std::string device;  // of the host as the kernel names it ("vda"), or the guest's disk target
+    std::optional<std::uint64_t> read_ops;
+    std::optional<std::uint64_t> read_bytes;
+    std::optional<std::uint64_t> write_ops;
+    std::optional<std::uint64_t> write_bytes;
+    std::optional<std::uint64_t> flush_ops;
+    std::optional<std::uint64_t> discard_ops;
+    std::optional<std::uint64_t> busy_ns;    // time with at least one request in flight
+    std::optional<std::uint64_t> in_flight;  // requests now at the device
+
+    bool operator==(const BlockCounters&) const = default;
+};
+
+struct VmExt {
+    std::optional<std::uint64_t> pid;
+    std::optional<std::uint64_t> start;  // start of the process, ns since the host booted
+    std::optional<std::uint64_t> since;  // when the counters began, ns since the Unix epoch
+    std::optional<std::uint64_t> vcpus;
+    std::optional<std::uint64_t> threads;
+    std::optional<std::uint64_t> cpu_ns;        // all threads of the process, also ended ones
+    std::optional<std::uint64_t> run_delay_ns;  // runnable but waiting for a CPU
+    std::optional<std::uint64_t> switches;      // times a thread was put on a CPU
+    std::optional<std::uint64_t> rss_bytes;
+    std::vector<BlockCounters> block;
+
+    bool operator==(const VmExt&) const = default;
+};
+
+struct Vm {
+    std::string name;
+    std::string uuid;
+    DomainState state = DomainState::none;
+    std::optional<double> cpu;            // % of its vCPUs
+    std::optional<std::uint64_t> ram;     // KiB now allocated to the guest
+    std::optional<std::uint64_t> maxram;  // KiB it can be given
+    std::optional<VmExt> ext;
+
+    bool operator==(const Vm&) const = default;
+};
+
+// What the agent itself costs and what it failed to do. Cumulative since HostExt::boot.
+struct AgentCost {
+    std::optional<std::uint64_t> cpu_ns;            // of the whole agent process
+    std::optional<std::uint64_t> rss_bytes;         // now
+    std::optional<std::uint64_t> sample_ns;         // wall time that the last sample took
+    std::optional<std::uint64_t> send_errors;       // datagrams that a collector was not sent
+    std::optional<std::uint64_t> late_samples;      // samples begun over half an interval late
+    std::optional<std::uint64_t> omitted_vms;       // VMs left out because they did not fit
+    std::optional<std::uint64_t> update_failures;   // kernel records that found no place
+    std::optional<std::uint64_t> lost_completions;  // block requests whose end was never seen
+
+    bool operator==(const AgentCost&) const = default;
+};
+
+// Which of the datagrams of one sample this is: `index` of `count`, from 0.
+struct Part {
+    std::uint32_t index = 0;
+    std::uint32_t count = 1;
+
+    bool operator==(const Part&) const = default;
+};
+
+struct HostExt {
+    std::optional<std::string> id;      // machine id
+    std::optional<std::uint64_t> boot;  // start of the agent, ns since the Unix epoch
+    std::optional<std::uint64_t> interval_ms;
+    std::optional<std::string> source;           // "ebpf" or "proc"
+    std::optional<std::uint64_t> sample;         // one number for all parts of a sample
+    std::optional<Part> part;                    // absent where the sample is one datagram
+    std::map<std::string, std::string> missing;  // source -> why it says nothing
+    std::optional<std::uint64_t> cpus;           // online
+    std::optional<std::uint64_t> mem_total_bytes;
+    std::optional<AgentCost> self;
+
+    bool operator==(const HostExt&) const = default;
+};
+
+struct Host {
+    std::string name;
+    double time = 0;                // s since the Unix epoch, taken before any call that can block
+    std::optional<double> cpu;      // %, over all CPUs
+    std::optional<double> ram;      // %
+    std::optional<double> disk;     // %, busiest whole disk
+    std::optional<double> cputemp;  // °C
+    std::optional<double> mbtemp;   // °C
+    std::optional<HostExt> ext;
+
+    bool operator==(const Host&) const = default;
+};
+
+struct Frame {
+    Host host;
+    std::vector<Vm> vms;
+
+    bool operator==(const Frame&) const = default;
+};
+
+}  // namespace virtpulse::wire

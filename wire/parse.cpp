@@ -1,0 +1,290 @@
+#include <algorithm>
+#include <new>
+
+#include <simdjson.h>
+
+#include "wire/frame_codec.h"
+
+namespace virtpulse::wire {
+namespace {
+
+namespace dom = simdjson::dom;
+
+constexpr std::size_t deepest_nesting = 16;
+constexpr std::size_t most_blocks = 256;  // of one VM
+constexpr std::size_t most_missing = 32;
+constexpr std::size_t longest_text = 1024;
+// Percent of a VM's vCPUs also counts the emulator's threads, so it can pass 100 by far.
+constexpr double highest_percent = 1e6;
+constexpr double latest_time_s = 4102444800.0 * 100;  // some 13,000 years: what a double still says
+
+// Reads members into a frame. The first fault found is kept, and reading goes on harmlessly.
+class Reader {
+  public:
+    [[nodiscard]] const std::optional<FrameError>& fault() const { return fault_; }
+
+    void frame(dom::element root, Frame& out) {
+        dom::object object;
+        if (root.get(object) != simdjson::SUCCESS) return fail(FrameFault::not_object, {});
+        out = {};
+        Host& host = out.host;
+        name(object, "name", longest_name, host.name);
+        if (const auto time = number(object, "time", Need::value)) {
+            if (*time < 0 || *time > latest_time_s) return fail(FrameFault::out_of_range, "time");
+            host.time = *time;
+        }
+        host.cpu = percent(object, "cpu");
+        host.ram = percent(object, "ram");
+        host.disk = percent(object, "disk");
+        host.cputemp = temperature(object, "cputemp");
+        host.mbtemp = temperature(object, "mbtemp");
+
+        dom::array vms;
+        if (!array(object, "vms", Need::value, vms)) return;
+        out.vms.reserve(vms.size());
+        for (const auto element : vms) {
+            vm(element, out.vms.emplace_back());
+            if (fault_) return;
+        }
+        if (dom::object ext; sub_object(object, "ext", ext)) host_ext(ext, host.ext.emplace());
+    }
+
+  private:
+    enum class Need { value, member_or_null, nothing };
+
+    void fail(FrameFault fault, std::string_view member) {
+        if (!fault_) fault_ = FrameError{fault, std::string(member)};
+    }
+
+    // Looks a member up; false where it is absent or null, as far as `need` allows that.
+    bool find(dom::object object, std::string_view key, Need need, dom::element& out) {
+        if (object.at_key(key).get(out) != simdjson::SUCCESS) {
+            if (need != Need::nothing) fail(FrameFault::missing_member, key);
+            return false;
+        }
+        if (out.is_null()) {
+            if (need == Need::value) fail(FrameFault::wrong_type, key);
+            return false;
+        }
+        return true;
+    }
+
+    std::optional<double> number(dom::object object, std::string_view key, Need need) {
+        dom::element element;
+        if (!find(object, key, need, element)) return std::nullopt;
+        double value = 0;
+        if (element.get(value) != simdjson::SUCCESS) {
+            fail(FrameFault::wrong_type, key);
+            return std::nullopt;
+        }
+        return value;
+    }
+
+    std::optional<double> ranged(dom::object object, std::string_view key, Need need, double low,
+                                 double high) {
+        const auto value = number(object, key, need);
+        if (value && !(*value >= low && *value <= high)) {
+            fail(FrameFault::out_of_range, key);
+            return std::nullopt;
+        }
+        return value;
+    }
+    std::optional<double> percent(dom::object object, std::string_view key) {
+        return ranged(object, key, Need::member_or_null, 0, highest_percent);
+    }
+    std::optional<double> temperature(dom::object object, std::string_view key) {
+        return ranged(object, key, Need::nothing, -300, 10000);
+    }
+
+    std::optional<std::uint64_t> count(dom::object object, std::string_view key, Need need) {
+        dom::element element;
+        if (!find(object, key, need, element)) return std::nullopt;
+        std::uint64_t value = 0;
+        if (element.get(value) == simdjson::SUCCESS) return value;
+        fail(element.is_number() ? FrameFault::out_of_range : FrameFault::wrong_type, key);
+        return std::nullopt;
+    }
+    std::optional<std::uint64_t> counter(dom::object object, std::string_view key) {
+        return count(object, key, Need::nothing);
+    }
+
+    bool text(dom::object object, std::string_view key, Need need, std::size_t longest,
+              std::string& out) {
+        dom::element element;
+        if (!find(object, key, need, element)) return false;
+        std::string_view value;
+        if (element.get(value) != simdjson::SUCCESS) {
+            fail(FrameFault::wrong_type, key);
+            return false;
+        }
+        if (value.size() > longest) {
+            fail(FrameFault::out_of_range, key);
+            return false;
+        }
+        out = value;
+        return true;
+    }
+
+    // A name that is a key: not empty, no control characters.
+    void name(dom::object object, std::string_view key, std::size_t longest, std::string& out) {
+        if (!text(object, key, Need::value, longest, out)) return;
+        const auto is_control = [](char c) {
+            return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+        };
+        if (out.empty() || std::ranges::any_of(out, is_control))
+            fail(FrameFault::out_of_range, key);
+    }
+
+    bool array(dom::object object, std::string_view key, Need need, dom::array& out) {
+        dom::element element;
+        if (!find(object, key, need, element)) return false;
+        if (element.get(out) == simdjson::SUCCESS) return true;
+        fail(FrameFault::wrong_type, key);
+        return false;
+    }
+
+    bool sub_object(dom::object object, std::string_view key, dom::object& out) {
+        dom::element element;
+        if (!find(object, key, Need::nothing, element)) return false;
+        if (element.get(out) == simdjson::SUCCESS) return true;
+        fail(FrameFault::wrong_type, key);
+        return false;
+    }
+
+    void vm(dom::element element, Vm& out) {
+        dom::object object;
+        if (element.get(object) != simdjson::SUCCESS) return fail(FrameFault::wrong_type, "vms");
+        name(object, "name", longest_name, out.name);
+        name(object, "uuid", longest_uuid, out.uuid);
+        if (const auto state = count(object, "state", Need::value)) {
+            if (*state > highest_domain_state) return fail(FrameFault::out_of_range, "state");
+            out.state = static_cast<DomainState>(*state);
+        }
+        out.cpu = percent(object, "cpu");
+        out.ram = count(object, "ram", Need::member_or_null);
+        out.maxram = count(object, "maxram", Need::member_or_null);
+        if (dom::object ext; sub_object(object, "ext", ext)) vm_ext(ext, out.ext.emplace());
+    }
+
+    void vm_ext(dom::object object, VmExt& out) {
+        out.pid = counter(object, "pid");
+        out.start = counter(object, "start");
+        out.since = counter(object, "since");
+        out.vcpus = counter(object, "vcpus");
+        out.threads = counter(object, "threads");
+        out.cpu_ns = counter(object, "cpu_ns");
+        out.run_delay_ns = counter(object, "run_delay_ns");
+        out.switches = counter(object, "switches");
+        out.rss_bytes = counter(object, "rss_bytes");
+        dom::array blocks;
+        if (!array(object, "block", Need::nothing, blocks)) return;
+        if (blocks.size() > most_blocks) return fail(FrameFault::out_of_range, "block");
+        for (const auto element : blocks) {
+            dom::object block;
+            if (element.get(block) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, "block");
+            }
+            read_block(block, out.block.emplace_back());
+        }
+    }
+
+    void read_block(dom::object object, BlockCounters& out) {
+        name(object, "dev", 64, out.device);
+        out.read_ops = counter(object, "read_ops");
+        out.read_bytes = counter(object, "read_bytes");
+        out.write_ops = counter(object, "write_ops");
+        out.write_bytes = counter(object, "write_bytes");
+        out.flush_ops = counter(object, "flush_ops");
+        out.discard_ops = counter(object, "discard_ops");
+        out.busy_ns = counter(object, "busy_ns");
+        out.in_flight = counter(object, "in_flight");
+    }
+
+    void host_ext(dom::object object, HostExt& out) {
+        if (std::string id; text(object, "id", Need::nothing, longest_text, id)) out.id = id;
+        out.boot = counter(object, "boot");
+        out.interval_ms = counter(object, "interval_ms");
+        if (std::string source; text(object, "source", Need::nothing, longest_text, source)) {
+            out.source = source;
+        }
+        out.sample = counter(object, "sample");
+        part(object, out);
+        missing(object, out);
+        out.cpus = counter(object, "cpus");
+        out.mem_total_bytes = counter(object, "mem_total_bytes");
+        if (dom::object self; sub_object(object, "self", self)) cost(self, out.self.emplace());
+    }
+
+    void part(dom::object object, HostExt& out) {
+        dom::array array_of_two;
+        if (!array(object, "part", Need::nothing, array_of_two)) return;
+        std::uint64_t index = 0;
+        std::uint64_t parts = 0;
+        if (array_of_two.size() != 2 || array_of_two.at(0).get(index) != simdjson::SUCCESS ||
+            array_of_two.at(1).get(parts) != simdjson::SUCCESS) {
+            return fail(FrameFault::wrong_type, "part");
+        }
+        if (parts == 0 || parts > most_parts || index >= parts || !out.sample) {
+            return fail(FrameFault::out_of_range, "part");
+        }
+        out.part = Part{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(parts)};
+    }
+
+    void missing(dom::object object, HostExt& out) {
+        dom::object reasons;
+        if (!sub_object(object, "missing", reasons)) return;
+        if (reasons.size() > most_missing) return fail(FrameFault::out_of_range, "missing");
+        for (const auto field : reasons) {
+            std::string_view reason;
+            if (field.value.get(reason) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, "missing");
+            }
+            if (field.key.size() > longest_name || reason.size() > longest_text) {
+                return fail(FrameFault::out_of_range, "missing");
+            }
+            out.missing.emplace(field.key, reason);
+        }
+    }
+
+    void cost(dom::object object, AgentCost& out) {
+        out.cpu_ns = counter(object, "cpu_ns");
+        out.rss_bytes = counter(object, "rss_bytes");
+        out.sample_ns = counter(object, "sample_ns");
+        out.send_errors = counter(object, "send_errors");
+        out.late_samples = counter(object, "late_samples");
+        out.omitted_vms = counter(object, "omitted_vms");
+        out.update_failures = counter(object, "update_failures");
+        out.lost_completions = counter(object, "lost_completions");
+    }
+
+    std::optional<FrameError> fault_;
+};
+
+}  // namespace
+
+struct FrameParser::Impl {
+    dom::parser parser{largest_datagram + simdjson::SIMDJSON_PADDING};
+};
+
+FrameParser::FrameParser() : impl_(std::make_unique<Impl>()) {
+    if (impl_->parser.allocate(largest_datagram, deepest_nesting) != simdjson::SUCCESS) {
+        throw std::bad_alloc();  // at start-up, where nothing can go on without it
+    }
+}
+FrameParser::~FrameParser() = default;
+FrameParser::FrameParser(FrameParser&&) noexcept = default;
+FrameParser& FrameParser::operator=(FrameParser&&) noexcept = default;
+
+std::optional<FrameError> FrameParser::parse(std::string_view json, Frame& frame) {
+    if (json.size() > largest_datagram) return FrameError{FrameFault::too_long, {}};
+    dom::element root;
+    // Copied into the parser's own padded buffer: the datagram's has no room behind it.
+    if (impl_->parser.parse(json.data(), json.size(), true).get(root) != simdjson::SUCCESS) {
+        return FrameError{FrameFault::not_json, {}};
+    }
+    Reader reader;
+    reader.frame(root, frame);
+    return reader.fault();
+}
+
+}  // namespace virtpulse::wire
