@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The few kernel types that are read, as partial structs: the loader finds where each member is in
+ * the kernel that runs (CO-RE). Each says the kernels that it was checked on; a member that not all
+ * of them have is asked for with bpf_core_field_exists. */
+#ifndef VIRTPULSE_BPF_KERNEL_H
+#define VIRTPULSE_BPF_KERNEL_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#define KERNEL_TYPE __attribute__((preserve_access_index))
+
+struct sched_entity {
+    __u64 sum_exec_runtime;
+} KERNEL_TYPE; /* 6.1 - 6.18 */
+
+/* With CONFIG_SCHED_INFO, which schedstats, delay accounting and every distribution turn on. */
+struct sched_info {
+    unsigned long pcount;
+    unsigned long long run_delay;
+} KERNEL_TYPE; /* 6.1 - 6.18 */
+
+struct kernfs_node {
+    __u64 id; /* the inode number of the directory; 64 bits since 5.5 */
+} KERNEL_TYPE;
+
+struct cgroup {
+    struct kernfs_node* kn;
+} KERNEL_TYPE;
+
+struct cgroup_subsys_state {
+    struct cgroup* cgroup;
+} KERNEL_TYPE;
+
+enum cgroup_subsys_id { io_cgrp_id = 3 }; /* the value is the running kernel's */
+
+struct css_set {
+    struct cgroup_subsys_state* subsys[4]; /* the length is the running kernel's */
+} KERNEL_TYPE;
+
+struct task_struct {
+    unsigned int __state; /* `state` before 5.14 */
+    unsigned int flags;
+    int on_cpu; /* with CONFIG_SMP */
+    int pid;
+    int tgid;
+    __u64 start_boottime; /* since 5.5 */
+    struct task_struct* group_leader;
+    struct sched_entity se;
+    struct sched_info sched_info;
+    struct css_set* cgroups;
+    char comm[16];
+} KERNEL_TYPE; /* 6.1 - 6.18 */
+
+#define PF_KTHREAD 0x00200000 /* since 2.6.27 */
+#define TASK_DEAD 0x00000080  /* 4.20 - 6.18; set for the last switch of a task, never before */
+
+struct linux_binprm;
+
+struct gendisk {
+    int major;
+    int first_minor;
+} KERNEL_TYPE;
+
+struct request_queue {
+    struct gendisk* disk; /* since 5.15 */
+} KERNEL_TYPE;
+
+struct blkcg {
+    struct cgroup_subsys_state css;
+} KERNEL_TYPE;
+
+struct blkcg_gq {
+    struct blkcg* blkcg;
+} KERNEL_TYPE;
+
+struct bio {
+    struct blkcg_gq* bi_blkg; /* with CONFIG_BLK_CGROUP */
+} KERNEL_TYPE;
+
+enum mq_rq_state { MQ_RQ_IDLE = 0, MQ_RQ_IN_FLIGHT = 1, MQ_RQ_COMPLETE = 2 };
+
+struct request {
+    struct request_queue* q;
+    struct bio* bio;
+    unsigned int cmd_flags;
+    unsigned int __data_len;
+    enum mq_rq_state state;
+} KERNEL_TYPE; /* 6.1 - 6.18 */
+
+#define REQ_OP_MASK 0xff /* since 4.10 */
+#define REQ_OP_READ 0
+#define REQ_OP_FLUSH 2
+#define REQ_OP_DISCARD 3
+#define REQ_OP_DRV_IN 34 /* pass-through from here on: 34, 35 since 5.13 */
+
+enum req_flag_bits { __REQ_FUA = 1, __REQ_PREFLUSH = 2 }; /* the values are the running kernel's */
+
+struct bpf_iter_meta;
+struct bpf_map;
+
+struct bpf_iter__task {
+    struct bpf_iter_meta* meta;
+    struct task_struct* task;
+} KERNEL_TYPE;
+
+struct bpf_iter__bpf_map_elem {
+    struct bpf_iter_meta* meta;
+    struct bpf_map* map;
+    void* key;
+    void* value;
+} KERNEL_TYPE;
+
+#endif

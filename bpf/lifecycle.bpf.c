@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* VM processes and their threads: born, found running, gone. Storage is given to a thread only here,
+ * at fork and exec and by the iterator: in the scheduler's own tracepoints the locks are held that
+ * an allocation may want. */
+#include "bpf/maps.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Takes a free place for a thread and fills its record, with the figures as they are now. */
+static __always_inline struct vp_thread* claim(struct task_struct* task, __u32* place_plus_1)
+{
+    __u32 first = vp_thread_place(task->pid);
+    for (int i = 0; i < VP_THREAD_PROBES; ++i) {
+        __u32 place = (first + i) & (VP_MAX_THREADS - 1);
+        struct vp_thread* thread = bpf_map_lookup_elem(&threads, &place);
+        if (!thread || __sync_val_compare_and_swap(&thread->tid, 0, VP_TID_CLAIMED) != 0) continue;
+        thread->tgid = task->tgid;
+        thread->start_ns = task->start_boottime;
+        thread->run_ns = task->se.sum_exec_runtime;
+        thread->run_delay_ns = task->sched_info.run_delay;
+        thread->switches = task->sched_info.pcount;
+        thread->on_cpu = 0;
+        bpf_probe_read_kernel(thread->comm, sizeof(thread->comm), task->comm);
+        thread->tid = task->pid;
+        *place_plus_1 = place + 1;
+        return thread;
+    }
+    count_failure(threads_full);
+    return 0;
+}
+
+/* The record that a thread already has, from before this agent; place 0 where it has none. */
+static __always_inline __u32 find_record(struct task_struct* task)
+{
+    __u32 first = vp_thread_place(task->pid);
+    for (int i = 0; i < VP_THREAD_PROBES; ++i) {
+        __u32 place = (first + i) & (VP_MAX_THREADS - 1);
+        struct vp_thread* thread = bpf_map_lookup_elem(&threads, &place);
+        if (thread && thread->tid == (__u32)task->pid && thread->start_ns == task->start_boottime) {
+            return place + 1;
+        }
+    }
+    return 0;
+}
+
+/* Gives a thread of `vm` its record and the mark that leads to it. */
+static __always_inline void adopt(struct task_struct* task, struct vp_vm* vm)
+{
+    struct vp_slot* slot =
+        bpf_task_storage_get(&thread_slots, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    if (!slot) {
+        count_failure(storage_refused);
+        return;
+    }
+    struct vp_thread* thread = thread_record(slot, task->pid);
+    if (thread) {
+        bpf_probe_read_kernel(thread->comm, sizeof(thread->comm), task->comm);
+        return;
+    }
+    __u32 place_plus_1 = find_record(task);
+    if (!place_plus_1) {
+        thread = claim(task, &place_plus_1);
+        if (!thread) return;
+        __sync_fetch_and_add(&vm->threads, 1);
+        if (task->start_boottime < vm->since_ns) {
+            __sync_fetch_and_add(&vm->base_run_ns, thread->run_ns);
+            __sync_fetch_and_add(&vm->base_run_delay_ns, thread->run_delay_ns);
+            __sync_fetch_and_add(&vm->base_switches, thread->switches);
+        }
+    }
+    slot->place_plus_1 = place_plus_1;
+    /* After the mark is set: a thread that comes onto a CPU from here on says so itself. One that
+     * leaves between the two lines seems to be on it until its next switch, which costs the agent
+     * a look at /proc and no accuracy. */
+    __u32 place = place_plus_1 - 1;
+    thread = bpf_map_lookup_elem(&threads, &place);
+    if (thread && task->on_cpu) thread->on_cpu = VP_TID_CLAIMED;
+}
+
+/* By the name that exec gives a process, that of its executable: qemu-system-*, qemu-kvm, kvm. The
+ * agent looks closer (a qemu that is only asked for its version is no VM). */
+static __always_inline bool is_hypervisor(const char comm[VP_COMM_LEN])
+{
+    if (comm[0] == 'k') return comm[1] == 'v' && comm[2] == 'm' && comm[3] == '\0';
+    if (comm[0] != 'q' || comm[1] != 'e' || comm[2] != 'm' || comm[3] != 'u' || comm[4] != '-') {
+        return false;
+    }
+    if (comm[5] == 'k') return comm[6] == 'v' && comm[7] == 'm' && comm[8] == '\0';
+    return comm[5] == 's' && comm[6] == 'y' && comm[7] == 's' && comm[8] == 't' &&
+           comm[9] == 'e' && comm[10] == 'm' && comm[11] == '-';
+}
+
+/* A process that has just become a VM, or was born as one. */
+static __always_inline void begin_vm(struct task_struct* task, __u64 start_ns)
+{
+    __u32 tgid = task->tgid;
+    struct vp_vm fresh = {};
+    fresh.start_ns = start_ns;
+    fresh.since_ns = start_ns;
+    struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
+    if (!vm || vm->start_ns != start_ns) {
+        if (bpf_map_update_elem(&vms, &tgid, &fresh, BPF_ANY)) {
+            count_failure(vms_full);
+            return;
+        }
+        vm = bpf_map_lookup_elem(&vms, &tgid);
+    }
+    if (vm) adopt(task, vm);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(vp_process_fork, struct task_struct* parent, struct task_struct* child)
+{
+    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, parent, 0, 0);
+    if (!slot) return 0;
+    __u32 tgid = child->tgid;
+    if (child->tgid != parent->tgid) {
+        /* `qemu -daemonize` goes on in a child; a helper's child ends as a VM at its exec. */
+        begin_vm(child, child->start_boottime);
+        return 0;
+    }
+    struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
+    if (vm) adopt(child, vm);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(vp_process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm)
+{
+    char comm[VP_COMM_LEN];
+    bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
+    if (is_hypervisor(comm)) {
+        begin_vm(task, task->start_boottime);
+        return 0;
+    }
+    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, task, 0, 0);
+    if (!slot) return 0;
+    struct vp_thread* thread = thread_record(slot, task->pid);
+    __u32 tgid = task->tgid;
+    if (thread) thread->tid = 0;
+    bpf_task_storage_delete(&thread_slots, task);
+    bpf_map_delete_elem(&vms, &tgid);
+    return 0;
+}
+
+/* Threads that the kernel makes for a process (io_uring's workers; vhost's since 6.4) pass no
+ * sched_process_fork. Here no storage can be given: the agent is told to run the iterator. Their
+ * figures lose nothing, being the kernel's own since their birth. */
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(vp_wakeup_new, struct task_struct* task)
+{
+    struct task_struct* maker = bpf_get_current_task_btf();
+    if (!bpf_task_storage_get(&thread_slots, maker, 0, 0)) return 0;
+    if (task->tgid != maker->tgid || bpf_task_storage_get(&thread_slots, task, 0, 0)) return 0;
+    __u32 tgid = task->tgid;
+    struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
+    if (vm) __sync_fetch_and_add(&vm->unadopted, 1);
+    return 0;
+}
+
+/* Run by the agent at its start and when threads were born unseen: gives every thread of every
+ * process in `vms` its record. */
+SEC("iter/task")
+int vp_adopt(struct bpf_iter__task* ctx)
+{
+    struct task_struct* task = ctx->task;
+    if (!task || task->flags & PF_KTHREAD || task->__state & TASK_DEAD) return 0;
+    __u32 tgid = task->tgid;
+    struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
+    if (vm && !vm->ended_ns) adopt(task, vm);
+    return 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the maps hold: the contract between the kernel side (C) and the agent (C++). Includes only
+ * fixed-width types. A change of layout or meaning raises VP_LAYOUT_VERSION, which names the
+ * directory of the pins, so that an agent never reads counters that another version wrote:
+ * reuse of a pinned map compares sizes, not fields. */
+#ifndef VIRTPULSE_BPF_RECORDS_H
+#define VIRTPULSE_BPF_RECORDS_H
+
+#include <linux/types.h>
+
+#define VP_LAYOUT_VERSION 1
+
+/* 1000 VMs with 12 threads each fill 37 % of the table, where a search of 16 places all but never
+ * fails (it is counted when it does). 32768 records of 64 bytes: 2 MiB. A power of two. */
+#define VP_MAX_THREADS 32768
+#define VP_THREAD_PROBES 16
+
+#define VP_MAX_VMS 4096       /* processes; 4096 * 80 bytes */
+#define VP_MAX_CGROUPS 16384  /* some four directories a VM */
+#define VP_MAX_BLOCK 16384    /* VM and device; 4 disks a VM for the most VMs */
+#define VP_MAX_REQUESTS 16384 /* in flight at once on the host and owned by VMs */
+
+#define VP_COMM_LEN 16
+
+#ifdef __cplusplus
+#define VP_ASSERT(condition) static_assert(condition, #condition)
+#else
+#define VP_ASSERT(condition) _Static_assert(condition, #condition)
+#endif
+
+/* One process that runs a VM. Map `vms`, key: tgid. Times of the clock CLOCK_BOOTTIME. */
+struct vp_vm {
+    __u64 start_ns;           /* start of the process; with the tgid its identity */
+    __u64 since_ns;           /* when counting began; start_ns where it was seen to begin */
+    __u64 ended_ns;           /* when its last thread ended; 0 while it lives */
+    __u64 base_run_ns;        /* what its threads had used before since_ns: */
+    __u64 base_run_delay_ns;  /*   to be taken off the sums */
+    __u64 base_switches;
+    __u64 ended_run_ns; /* what its ended threads used in their lives: */
+    __u64 ended_run_delay_ns; /*   to be added to the sums */
+    __u64 ended_switches;
+    __u32 threads;   /* living ones with a record */
+    __u32 unadopted; /* born without a record since the last adoption */
+};
+VP_ASSERT(sizeof(struct vp_vm) == 80);
+
+/* One thread of a VM. Map `threads`, a hash table in an array: a thread's record is at one of
+ * VP_THREAD_PROBES places from vp_thread_place(tid). The figures are the kernel's own, copied each
+ * time the thread leaves a CPU: a switch that is not seen is made good by the next. One writer at
+ * a time, the CPU that the thread leaves, so no atomics. */
+struct vp_thread {
+    __u32 tid;  /* 0: free; VP_TID_CLAIMED: being filled */
+    __u32 tgid;
+    __u64 start_ns;     /* start of the thread */
+    __u64 run_ns;       /* on a CPU, in its whole life (se.sum_exec_runtime) */
+    __u64 run_delay_ns; /* runnable and waiting for one (sched_info.run_delay) */
+    __u64 switches;     /* times put on one (sched_info.pcount) */
+    __u32 on_cpu; /* CPU that it is on now, plus 1; 0: on none; VP_TID_CLAIMED: on one */
+    __u32 pad0;
+    char comm[VP_COMM_LEN]; /* when it was last adopted or born */
+};
+VP_ASSERT(sizeof(struct vp_thread) == 64);
+#define VP_TID_CLAIMED 0xffffffffu
+
+/* Where the search for a thread's record begins. Knuth's multiplicative hash spreads the runs of
+ * consecutive tids that VMs get. */
+static inline __u32 vp_thread_place(__u32 tid)
+{
+    return (tid * 2654435761u) >> 17; /* the top 15 bits: below VP_MAX_THREADS */
+}
+VP_ASSERT(VP_MAX_THREADS == 1 << 15);
+
+/* Whose process: value of `cgroups` (key: cgroup id, the inode number of its directory). */
+struct vp_owner {
+    __u64 start_ns;
+    __u32 tgid;
+    __u32 pad0;
+};
+VP_ASSERT(sizeof(struct vp_owner) == 16);
+
+/* Key of `vm_block`. */
+struct vp_block_key {
+    __u64 start_ns;
+    __u32 tgid;
+    __u32 dev; /* of the whole disk: major << 20 | minor */
+};
+VP_ASSERT(sizeof(struct vp_block_key) == 16);
+
+/* Block I/O of one VM on one device, counted at completion as /proc/diskstats does. Many CPUs
+ * write at once: atomic additions. */
+struct vp_block {
+    /* Requests in flight in the low 16 bits; above them, while there are any, since when, in units
+     * of 1024 ns of the boot clock. One word, so that both change together without a lock. */
+    __u64 in_flight_since;
+    __u64 busy_ns; /* with at least one request in flight, up to in_flight_since */
+    __u64 read_ops;
+    __u64 read_bytes;
+    __u64 write_ops;
+    __u64 write_bytes;
+    __u64 discard_ops;
+    __u64 discard_bytes;
+    __u64 flush_ops; /* requests that asked for the device's cache to be written out */
+};
+VP_ASSERT(sizeof(struct vp_block) == 72);
+
+/* One request of a VM at the device. Map `requests`, key: address of the kernel's request. */
+struct vp_request {
+    __u64 issued_ns;
+    __u64 start_ns; /* of the VM's process */
+    __u32 tgid;
+    __u32 dev;
+};
+VP_ASSERT(sizeof(struct vp_request) == 24);
+
+/* What found no place or went wrong, since the maps were made. Map `failures`, one entry. */
+struct vp_failures {
+    __u64 threads_full;     /* a thread found none of its places free */
+    __u64 vms_full;         /* a VM process found no room in `vms` */
+    __u64 storage_refused;  /* the kernel gave a thread no storage */
+    __u64 block_full;       /* a VM and device found no room in `vm_block` */
+    __u64 requests_full;    /* a request found no room in `requests` */
+    __u64 busy_contended;   /* in_flight_since changed under our hands VP_BUSY_TRIES times */
+    __u64 lost_completions; /* requests whose end was never seen */
+};
+VP_ASSERT(sizeof(struct vp_failures) == 56);
+#define VP_BUSY_TRIES 8
+
+#endif

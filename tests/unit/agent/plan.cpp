@@ -1,0 +1,81 @@
+#include "userspace/probe/plan.h"
+
+#include <catch2/catch.hpp>
+
+using namespace virtpulse::agent;
+
+namespace {
+
+KernelFacts everything() {
+    KernelFacts facts;
+    facts.has_btf = true;
+    facts.may_load_programs = true;
+    for (const auto& need : program_needs()) {
+        if (!need.tracepoint.empty()) facts.tracepoints.emplace(need.tracepoint);
+    }
+    for (const auto& need : member_needs()) facts.members.emplace(need.member);
+    return facts;
+}
+
+}  // namespace
+
+TEST_CASE("a kernel that has everything gets every program") {
+    const auto plan = plan_programs(everything());
+    CHECK(!plan.refusal);
+    CHECK(plan.missing.empty());
+    CHECK(plan.programs.size() == program_needs().size());
+}
+
+TEST_CASE("without privilege, BTF or bpffs nothing loads, and the reason says what lacks") {
+    auto facts = everything();
+    facts.bpffs_problem = "/sys/fs/bpf: No such file or directory";
+    CHECK(plan_programs(facts).refusal->find("No such file") != std::string::npos);
+    facts.has_btf = false;
+    CHECK(plan_programs(facts).refusal->find("BTF") != std::string::npos);
+    facts.may_load_programs = false;  // said first: the others cannot be known without it
+    CHECK(plan_programs(facts).refusal->find("privilege") != std::string::npos);
+}
+
+TEST_CASE("a kernel without the scheduler's tracepoints is refused") {
+    for (const auto* tracepoint : {"sched_switch", "sched_process_fork", "sched_process_exec"}) {
+        auto facts = everything();
+        facts.tracepoints.erase(tracepoint);
+        const auto plan = plan_programs(facts);
+        REQUIRE(plan.refusal);
+        CHECK(plan.refusal->find(tracepoint) != std::string::npos);
+    }
+    auto facts = everything();
+    facts.members.erase("task_struct.sched_info");
+    CHECK(plan_programs(facts).refusal);
+}
+
+TEST_CASE("what only block I/O needs costs only block I/O") {
+    auto facts = everything();
+    facts.members.erase("bio.bi_blkg");
+    const auto plan = plan_programs(facts);
+    CHECK(!plan.refusal);
+    CHECK(plan.missing.at("block") == "this kernel has no bio.bi_blkg");
+    CHECK(plan.loads("vp_sched_switch"));
+    CHECK(!plan.loads("vp_rq_issue"));
+    CHECK(!plan.loads("vp_rq_complete"));
+    CHECK(!plan.loads("vp_expire_requests"));
+}
+
+TEST_CASE("the kernel's own threads are worth a program, and not having it no refusal") {
+    auto facts = everything();
+    facts.tracepoints.erase("sched_wakeup_new");
+    const auto plan = plan_programs(facts);
+    CHECK(!plan.refusal);
+    CHECK(!plan.loads("vp_wakeup_new"));
+    CHECK(plan.loads("vp_process_fork"));
+}
+
+TEST_CASE("what ends a request is attached before what begins it") {
+    std::size_t complete = 0;
+    std::size_t issue = 0;
+    for (std::size_t i = 0; i < program_needs().size(); ++i) {
+        if (program_needs()[i].program == "vp_rq_complete") complete = i;
+        if (program_needs()[i].program == "vp_rq_issue") issue = i;
+    }
+    CHECK(complete < issue);
+}

@@ -1,0 +1,206 @@
+#include "userspace/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+
+#include "base/text.h"
+
+namespace virtpulse::agent {
+namespace {
+
+constexpr int wrong_use = 2;
+constexpr std::size_t most_collectors = 64;
+constexpr std::streamsize largest_list = 1 << 20;
+
+constexpr const char* examples = R"(Examples:
+  virtpulse-agent --collector grid1 --collector grid2:55001
+      one sample a second to two collectors
+  virtpulse-agent --print table
+      what it sees, here on the terminal
+  virtpulse-agent --print json --count 1
+      one frame's JSON
+  virtpulse-agent compare --count 5
+      each VM by eBPF, by /proc and by libvirt, and what each way costs
+  virtpulse-agent --unpin
+      removes the counters that agents left in bpffs
+
+Exit codes: 0 done; 1 failed at run time; 2 wrong use.)";
+
+ParsedOptions refuse(const std::string& message) {
+    std::cerr << "virtpulse-agent: " << message.substr(0, message.find('\n'))
+              << "; --help explains\n";
+    return {std::nullopt, wrong_use};
+}
+
+std::string host_name() {
+    char name[256] = {};
+    return gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "localhost";
+}
+
+Result<void> add_collectors(const std::vector<std::string>& texts, const std::string& file,
+                            std::vector<Endpoint>& collectors) {
+    for (const auto& text : texts) {
+        auto endpoint = parse_endpoint(text, frame_port);
+        if (!endpoint) return endpoint.error().within("--collector");
+        collectors.push_back(std::move(*endpoint));
+    }
+    if (!file.empty()) {
+        std::ifstream stream(file);
+        if (!stream) return system_error("--collectors-file " + file);
+        std::string text(std::istreambuf_iterator<char>(stream), {});
+        if (static_cast<std::streamsize>(text.size()) > largest_list) {
+            return Error{"--collectors-file " + file + ": larger than 1 MiB"};
+        }
+        auto list = parse_endpoint_list(text, frame_port);
+        if (!list) return list.error().within("--collectors-file " + file);
+        if (list->empty()) return Error{"--collectors-file " + file + ": names no collector"};
+        collectors.insert(collectors.end(), list->begin(), list->end());
+    }
+    std::vector<Endpoint> unique;
+    for (auto& endpoint : collectors) {
+        if (std::ranges::find(unique, endpoint) == unique.end()) {
+            unique.push_back(std::move(endpoint));
+        }
+    }
+    collectors = std::move(unique);
+    if (collectors.size() > most_collectors) {
+        return Error{"more than " + std::to_string(most_collectors) + " collectors"};
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::chrono::milliseconds> parse_interval(std::string_view text) {
+    std::string_view number = text;
+    double unit_ms = 1000;
+    if (number.ends_with("ms")) {
+        number.remove_suffix(2);
+        unit_ms = 1;
+    } else if (number.ends_with('s')) {
+        number.remove_suffix(1);
+    }
+    const auto value = parse_number<double>(number);
+    const double ms = value ? *value * unit_ms : 0;
+    if (!(ms >= 100 && ms <= 60000)) {
+        return Error{"'" + std::string(text.substr(0, 100)) + "' is no interval from 100ms to 60s"};
+    }
+    return std::chrono::milliseconds(std::llround(ms));
+}
+
+ParsedOptions parse_options(int argc, const char* const* argv) {
+    CLI::App app(
+        "Samples this hypervisor and its virtual machines, and sends what it sees to collectors.",
+        "virtpulse-agent");
+    app.footer(examples);
+    app.set_version_flag("--version", "virtpulse-agent " VIRTPULSE_VERSION);
+    app.set_config("--config", "", "Read options from this file: interval = \"1s\"")
+        ->type_name("FILE");
+    app.allow_config_extras(CLI::config_extras_mode::error);
+    app.fallthrough();
+
+    Options options;
+    std::vector<std::string> collectors;
+    std::string collectors_file;
+    std::string interval = "1s";
+    std::string libvirt = options.libvirt_uri;
+    std::uint64_t count = 0;
+    bool check_config = false;
+    bool unpin = false;
+
+    app.add_option("--collector", collectors,
+                   "Where frames go, again for several; port 55000 unless told "
+                   "(127.0.0.1 if none is given and nothing is printed)")
+        ->type_name("HOST[:PORT]");
+    app.add_option("--collectors-file", collectors_file,
+                   "More of them, one HOST[:PORT] a line; # begins a comment")
+        ->type_name("FILE");
+    app.add_option("--interval", interval, "Time between samples, 100ms to 60s")
+        ->capture_default_str();
+    app.add_option("--source", options.source,
+                   "Where VM figures come from: auto takes ebpf where it works, and says why not")
+        ->type_name("auto|ebpf|proc")
+        ->default_str("auto")
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Source>{{"auto", Source::automatic},
+                                                                   {"ebpf", Source::ebpf},
+                                                                   {"proc", Source::proc}}));
+    app.add_option("--frames", options.frames,
+                   "standard: only what the protocol of 2011 has, one datagram a sample")
+        ->type_name("extended|standard")
+        ->default_str("extended")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, wire::FrameStyle>{{"extended", wire::FrameStyle::extended},
+                                                    {"standard", wire::FrameStyle::standard}}));
+    app.add_option("--max-datagram", options.max_datagram,
+                   "Largest payload of an extended frame, bytes")
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(wire::smallest_max_datagram, wire::largest_datagram));
+    app.add_option("--libvirt", libvirt, "Whom to ask for names and states")
+        ->type_name("URI|none")
+        ->capture_default_str();
+    app.add_option("--name", options.name, "Name of this host in its frames (its host name)")
+        ->check([](const std::string& name) {
+            return name.empty() || name.size() > wire::longest_name
+                       ? "--name: 1 to 255 bytes are needed"
+                       : std::string{};
+        });
+    app.add_option("--path-procfs", options.root.procfs, "Where /proc is")
+        ->type_name("DIR")
+        ->capture_default_str();
+    app.add_option("--path-sysfs", options.root.sysfs, "Where /sys is")
+        ->type_name("DIR")
+        ->capture_default_str();
+    app.add_option("--print", options.print, "Print each sample on standard output too")
+        ->type_name("table|json")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, Print>{{"table", Print::table}, {"json", Print::json}}));
+    auto* count_option = app.add_option("--count", count, "End after N samples")
+                             ->type_name("N")
+                             ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
+    app.add_option("--log-level", options.log_level, "What goes to standard error")
+        ->type_name("debug|info|warn|error")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+    app.add_flag("--check-config", check_config, "Only check the options and the file, then end");
+    app.add_flag("--unpin", unpin, "Remove the counters kept in bpffs, then end");
+    auto* compare = app.add_subcommand(
+        "compare", "Each VM by eBPF, by /proc and by libvirt, side by side, and the cost of each");
+    compare->add_flag("--json", options.compare_as_json, "One JSON document a sample");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& asked) {  // --help, --version
+        return {std::nullopt, app.exit(asked)};
+    } catch (const CLI::ParseError& mistake) {
+        return refuse(mistake.what());
+    }
+    const auto parsed_interval = parse_interval(interval);
+    if (!parsed_interval) return refuse("--interval: " + parsed_interval.error().message);
+    options.interval = *parsed_interval;
+    if (const auto added = add_collectors(collectors, collectors_file, options.collectors);
+        !added) {
+        return refuse(added.error().message);
+    }
+    options.libvirt_uri = libvirt == "none" ? std::string{} : libvirt;
+    if (options.name.empty()) options.name = host_name();
+    if (count_option->count() > 0) options.count = count;
+    if (unpin) options.mode = Mode::unpin;
+    if (compare->parsed()) options.mode = Mode::compare;
+    if (check_config) options.mode = Mode::check_config;
+    if (options.mode == Mode::run && options.collectors.empty() &&
+        options.print == Print::nothing) {
+        options.collectors.push_back({"127.0.0.1", frame_port});
+    }
+    return {std::move(options), 0};
+}
+
+}  // namespace virtpulse::agent

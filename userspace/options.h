@@ -1,0 +1,50 @@
+// The command line and the configuration file.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "base/result.h"
+#include "userspace/proc/root.h"
+#include "wire/frame_codec.h"
+
+namespace virtpulse::agent {
+
+enum class Mode : std::uint8_t { run, compare, unpin, check_config };
+enum class Source : std::uint8_t { automatic, ebpf, proc };
+enum class Print : std::uint8_t { nothing, table, json };
+
+struct Options {
+    Mode mode = Mode::run;
+    std::vector<Endpoint> collectors;
+    std::chrono::milliseconds interval{1000};
+    Source source = Source::automatic;
+    wire::FrameStyle frames = wire::FrameStyle::extended;
+    std::size_t max_datagram = wire::default_max_datagram;
+    std::string libvirt_uri = "qemu:///system";  // empty: libvirt is not asked
+    std::string name;                            // of this host in its frames
+    Root root;
+    Print print = Print::nothing;
+    std::optional<std::uint64_t> count;  // samples; absent: until told to end
+    bool compare_as_json = false;
+    std::string log_level = "info";
+};
+
+struct ParsedOptions {
+    std::optional<Options> options;
+    int exit_code = 0;
+};
+
+// Reads the arguments, and prints what --help, --version or a mistake call for: then there are no
+// options, but the exit code.
+ParsedOptions parse_options(int argc, const char* const* argv);
+
+// "1s", "100ms", "1.5s"; a bare number is seconds. From 100 ms to 60 s.
+Result<std::chrono::milliseconds> parse_interval(std::string_view text);
+
+}  // namespace virtpulse::agent

@@ -1,0 +1,302 @@
+#include "userspace/probe/ebpf_source.h"
+
+#include <spdlog/spdlog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "userspace/probe/facts.h"
+#include "userspace/probe/fold.h"
+#include "userspace/proc/block_devices.h"
+#include "userspace/proc/process_cgroup.h"
+#include "userspace/proc/process_scan.h"
+#include "userspace/proc/schedstat.h"
+
+namespace virtpulse::agent {
+namespace {
+
+using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+// Searching /proc finds what the kernel side cannot have seen begin: processes before the agent,
+// and qemus under another name that libvirt vouches for come through watch().
+constexpr auto search_every = 30s;
+constexpr auto expire_every = 10s;
+// Rows of ended VMs stay this long, for the samples that still look at them.
+constexpr std::uint64_t forget_ended_after_ns = 10'000'000'000;
+
+std::uint64_t now_ns(clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+// /proc says the start of a process in ticks, the kernel's records in nanoseconds.
+std::uint64_t ticks_of(std::uint64_t start_ns) {
+    static const auto ns_per_tick = 1'000'000'000 / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+    return start_ns / ns_per_tick;
+}
+std::uint64_t ns_of(std::uint64_t ticks) { return ticks * ns_of_tick(); }
+
+class EbpfSource final : public VmSource {
+ public:
+    EbpfSource(Root root, KernelProbe probe, std::optional<PinDirectory> pins,
+               std::map<std::string, std::string> missing)
+        : root_(std::move(root)),
+          pins_(std::move(pins)),
+          probe_(std::move(probe)),
+          scan_(root_),
+          devices_(root_),
+          missing_(std::move(missing)),
+          boot_to_epoch_ns_(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME)) {}
+
+    [[nodiscard]] std::string_view name() const override { return "ebpf"; }
+
+    Result<void> start();
+    Result<std::vector<pid_t>> candidates() override;
+    Result<void> watch(std::span<const ProcessKey> processes) override;
+    Result<void> read(SourceReport& report) override;
+
+ private:
+    struct Watched {
+        std::uint64_t start_ns = 0;
+        std::vector<std::uint64_t> cgroups;
+        ThreadUse highest;  // the counters never go back, whatever a reading missed
+    };
+
+    Result<void> settle_pinned();
+    Result<void> begin_watching(const ProcessKey& process, Watched& watched);
+    void stop_watching(const Watched& watched);
+    void report_block(SourceReport& report);
+    Result<void> housekeeping();
+
+    Root root_;
+    std::optional<PinDirectory> pins_;
+    KernelProbe probe_;
+    ProcessScan scan_;
+    BlockDevices devices_;
+    std::map<std::string, std::string> missing_;
+    std::uint64_t boot_to_epoch_ns_;
+    std::map<ProcessKey, Watched> watched_;
+    Fold fold_;
+    std::vector<VmRow> vm_rows_;
+    std::vector<BlockRow> block_rows_;
+    steady_clock::time_point next_search_{};
+    steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
+    bool adopt_due_ = false;
+};
+
+// Puts right what changed in pinned maps while no agent ran. Before attaching: nobody else writes.
+Result<void> EbpfSource::settle_pinned() {
+    if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
+    const auto threads = probe_.threads();
+    const auto settled =
+        take_over(vm_rows_, threads,
+                  [this](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
+                      const auto ticks = thread_start_ticks(root_, static_cast<pid_t>(tgid),
+                                                            static_cast<pid_t>(tid));
+                      return ticks && *ticks == ticks_of(start_ns);
+                  });
+    for (const auto place : settled.free_places) threads[place] = {};
+    for (const auto tgid : settled.gone_vms) probe_.remove_vm(tgid);
+    for (const auto& row : settled.vms) {
+        if (const auto replaced = probe_.replace_vm(row.tgid, row.vm); !replaced) return replaced;
+    }
+    probe_.clear_requests();
+    if (const auto read = probe_.read_block(block_rows_); !read) return read;
+    for (auto& row : block_rows_) {
+        // Requests in flight when the last agent ended: their ends were not seen.
+        row.block.in_flight_since = 0;
+        if (const auto replaced = probe_.replace_block(row); !replaced) return replaced;
+    }
+    if (!settled.vms.empty()) {
+        spdlog::info("going on with the counters of {} VMs in {}", settled.vms.size(),
+                     pins_->path());
+    }
+    return {};
+}
+
+Result<void> EbpfSource::start() {
+    if (pins_) {
+        if (const auto settled = settle_pinned(); !settled) return settled;
+    }
+    if (const auto attached = probe_.attach(); !attached) return attached;
+    adopt_due_ = true;
+    return {};
+}
+
+Result<std::vector<pid_t>> EbpfSource::candidates() {
+    std::vector<pid_t> pids;
+    if (const auto now = steady_clock::now(); now >= next_search_) {
+        next_search_ = now + search_every;
+        auto found = scan_.hypervisor_processes();
+        if (!found) return found.error();
+        pids = std::move(*found);
+    }
+    if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
+    for (const auto& row : vm_rows_) {
+        if (row.vm.ended_ns == 0) pids.push_back(static_cast<pid_t>(row.tgid));
+    }
+    std::ranges::sort(pids);
+    const auto repeated = std::ranges::unique(pids);
+    pids.erase(repeated.begin(), repeated.end());
+    return pids;
+}
+
+Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watched) {
+    const auto tgid = static_cast<std::uint32_t>(process.pid);
+    const auto known = std::ranges::find(vm_rows_, tgid, &VmRow::tgid);
+    if (known != vm_rows_.end() && ticks_of(known->vm.start_ns) == process.start_ticks) {
+        watched.start_ns = known->vm.start_ns;
+    } else {
+        vp_vm fresh{};
+        fresh.start_ns = process.start_ticks * ns_per_tick();
+        fresh.since_ns = now_ns(CLOCK_BOOTTIME);
+        watched.start_ns = fresh.start_ns;
+        if (const auto replaced = probe_.replace_vm(tgid, fresh); !replaced) return replaced;
+        adopt_due_ = true;
+    }
+    watched.cgroups = block_cgroup_ids(root_, process.pid);
+    for (const auto id : watched.cgroups) {
+        const vp_owner owner{watched.start_ns, tgid, 0};
+        if (const auto set = probe_.set_cgroup_owner(id, owner); !set) return set;
+    }
+    return {};
+}
+
+void EbpfSource::stop_watching(const Watched& watched) {
+    for (const auto id : watched.cgroups) probe_.remove_cgroup(id);
+}
+
+Result<void> EbpfSource::watch(std::span<const ProcessKey> processes) {
+    std::erase_if(watched_, [&](const auto& entry) {
+        if (std::ranges::find(processes, entry.first) != processes.end()) return false;
+        stop_watching(entry.second);
+        return true;
+    });
+    if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
+    for (const auto& process : processes) {
+        const auto [place, is_new] = watched_.try_emplace(process);
+        if (!is_new) continue;
+        if (const auto begun = begin_watching(process, place->second); !begun) return begun;
+    }
+    return housekeeping();
+}
+
+Result<void> EbpfSource::housekeeping() {
+    if (std::exchange(adopt_due_, false)) {
+        if (const auto adopted = probe_.adopt_threads(); !adopted) return adopted;
+    }
+    if (const auto now = steady_clock::now(); now >= next_expiry_) {
+        next_expiry_ = now + expire_every;
+        return probe_.expire_requests();
+    }
+    return {};
+}
+
+Result<void> EbpfSource::read(SourceReport& report) {
+    report = {};
+    report.missing = missing_;
+    if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
+    const auto uses = fold_.fold(
+        vm_rows_, probe_.threads(), [this](std::uint32_t tgid, std::uint32_t tid) {
+            const auto stat =
+                read_schedstat(root_, static_cast<pid_t>(tgid), static_cast<pid_t>(tid));
+            return stat ? std::optional(ThreadUse{stat->run_ns, stat->run_delay_ns, stat->switches})
+                        : std::nullopt;
+        });
+    const std::uint64_t now = now_ns(CLOCK_BOOTTIME);
+    for (const auto& vm : uses) {
+        if (vm.vm.unadopted != 0) adopt_due_ = true;
+        if (vm.vm.ended_ns != 0 && now > vm.vm.ended_ns + forget_ended_after_ns) {
+            probe_.remove_vm(vm.tgid);
+        }
+        const ProcessKey key{static_cast<pid_t>(vm.tgid), ticks_of(vm.vm.start_ns)};
+        const auto found = watched_.find(key);
+        if (found == watched_.end() || vm.vm.ended_ns != 0) continue;
+        ThreadUse& highest = found->second.highest;
+        highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
+        highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
+        highest.switches = std::max(highest.switches, vm.use.switches);
+        VmCounters counters;
+        counters.process = key;
+        counters.since_ns = boot_to_epoch_ns_ + vm.vm.since_ns;
+        counters.since_birth = vm.vm.since_ns == vm.vm.start_ns;
+        counters.cpu_ns = highest.run_ns;
+        counters.run_delay_ns = highest.run_delay_ns;
+        counters.switches = highest.switches;
+        counters.threads = vm.threads;
+        report.vms.push_back(std::move(counters));
+    }
+    report_block(report);
+    if (const auto failures = probe_.read_failures()) {
+        report.update_failures = failures->threads_full + failures->vms_full +
+                                 failures->storage_refused + failures->block_full +
+                                 failures->requests_full + failures->busy_contended;
+        report.lost_completions = failures->lost_completions;
+    }
+    return housekeeping();
+}
+
+void EbpfSource::report_block(SourceReport& report) {
+    if (missing_.contains("block")) return;
+    if (const auto read = probe_.read_block(block_rows_); !read) {
+        report.missing["block"] = read.error().message;
+        return;
+    }
+    const std::uint64_t now = now_ns(CLOCK_BOOTTIME);
+    for (const auto& [key, block] : block_rows_) {
+        const auto is_owner = [&key = key](const VmCounters& vm) {
+            return static_cast<std::uint32_t>(vm.process.pid) == key.tgid &&
+                   vm.process.start_ticks == ticks_of(key.start_ns);
+        };
+        const auto vm = std::ranges::find_if(report.vms, is_owner);
+        if (vm == report.vms.end()) {
+            const bool ended = std::ranges::none_of(
+                vm_rows_, [&key = key](const VmRow& row) { return row.tgid == key.tgid; });
+            if (ended) probe_.remove_block(key);
+            continue;
+        }
+        wire::BlockCounters counters;
+        counters.device = devices_.name_of(key.dev >> 20, key.dev & 0xfffff);
+        counters.read_ops = block.read_ops;
+        counters.read_bytes = block.read_bytes;
+        counters.write_ops = block.write_ops;
+        counters.write_bytes = block.write_bytes;
+        counters.flush_ops = block.flush_ops;
+        if (block.discard_ops != 0) counters.discard_ops = block.discard_ops;
+        counters.busy_ns = busy_until(block, now);
+        counters.in_flight = in_flight(block);
+        vm->block.push_back(std::move(counters));
+    }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning) {
+    quiet_libbpf();
+    const auto plan = plan_programs(gather_kernel_facts(root));
+    if (plan.refusal) return Error{*plan.refusal};
+    std::optional<PinDirectory> pins;
+    if (pinning == Pinning::shared) {
+        auto acquired = PinDirectory::acquire(root);
+        if (!acquired) return acquired.error();
+        pins = std::move(*acquired);
+        if (!pins) {
+            spdlog::info("another agent keeps the pinned counters: counting for ourselves");
+        }
+    }
+    auto probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
+    if (!probe) return probe.error();
+    auto source = std::make_unique<EbpfSource>(root, std::move(*probe), std::move(pins),
+                                               plan.missing);
+    if (const auto started = source->start(); !started) return started.error();
+    return std::unique_ptr<VmSource>(std::move(source));
+}
+
+}  // namespace virtpulse::agent

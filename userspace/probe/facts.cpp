@@ -1,0 +1,83 @@
+#include "userspace/probe/facts.h"
+
+#include <bpf/btf.h>
+#include <linux/magic.h>
+#include <sys/capability.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "base/result.h"
+#include "userspace/probe/plan.h"
+
+namespace virtpulse::agent {
+namespace {
+
+struct FreeBtf {
+    void operator()(btf* b) const { btf__free(b); }
+};
+
+bool has_member(const btf* types, std::string_view dotted) {
+    const auto dot = dotted.find('.');
+    const std::string type_name(dotted.substr(0, dot));
+    const auto member_name = dotted.substr(dot + 1);
+    const int id = btf__find_by_name_kind(types, type_name.c_str(), BTF_KIND_STRUCT);
+    if (id < 0) return false;
+    const btf_type* type = btf__type_by_id(types, static_cast<__u32>(id));
+    const btf_member* member = btf_members(type);
+    for (int i = 0; i < btf_vlen(type); ++i) {
+        if (btf__name_by_offset(types, member[i].name_off) == member_name) return true;
+    }
+    return false;
+}
+
+bool has_capability(cap_value_t capability) {
+    const std::unique_ptr<_cap_struct, int (*)(void*)> own(cap_get_proc(), cap_free);
+    cap_flag_value_t value = CAP_CLEAR;
+    return own && cap_get_flag(own.get(), capability, CAP_EFFECTIVE, &value) == 0 &&
+           value == CAP_SET;
+}
+
+std::string make_bpffs_ready(const std::string& path) {
+    struct statfs info {};
+    if (statfs(path.c_str(), &info) != 0) return system_error(path).message;
+    if (static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC) return {};
+    if (mount("bpffs", path.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
+        return system_error("cannot mount bpffs on " + path).message;
+    }
+    return {};
+}
+
+}  // namespace
+
+KernelFacts gather_kernel_facts(const Root& root) {
+    KernelFacts facts;
+    facts.may_load_programs = has_capability(CAP_SYS_ADMIN) ||
+                              (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
+    const std::string btf_path = root.sysfs + "/kernel/btf/vmlinux";
+    const std::unique_ptr<btf, FreeBtf> types(
+        access(btf_path.c_str(), R_OK) == 0 ? btf__parse(btf_path.c_str(), nullptr) : nullptr);
+    facts.has_btf = types != nullptr;
+    if (types) {
+        for (const auto& need : program_needs()) {
+            const std::string type = "btf_trace_" + std::string(need.tracepoint);
+            if (!need.tracepoint.empty() &&
+                btf__find_by_name_kind(types.get(), type.c_str(), BTF_KIND_TYPEDEF) > 0) {
+                facts.tracepoints.emplace(need.tracepoint);
+            }
+        }
+        for (const auto& need : member_needs()) {
+            if (has_member(types.get(), need.member)) facts.members.emplace(need.member);
+        }
+    }
+    // Only where it is of use: an agent that will read /proc mounts nothing.
+    if (facts.may_load_programs && facts.has_btf) {
+        facts.bpffs_problem = make_bpffs_ready(root.sysfs + "/fs/bpf");
+    }
+    return facts;
+}
+
+}  // namespace virtpulse::agent

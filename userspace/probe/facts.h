@@ -1,0 +1,23 @@
+// What this machine lets us do in its kernel, gathered once. Facts only; plan.h draws conclusions.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "userspace/proc/root.h"
+
+namespace virtpulse::agent {
+
+struct KernelFacts {
+    bool has_btf = false;          // the kernel describes its own types
+    bool may_load_programs = false;  // CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON
+    std::set<std::string, std::less<>> tracepoints;  // of those that we ask for
+    std::set<std::string, std::less<>> members;      // likewise: "task_struct.sched_info"
+    std::string bpffs_problem;     // why nothing can be pinned; empty where it can
+};
+
+// Looks at the kernel's BTF below `root.sysfs`, at our own capabilities below `root.procfs`, and
+// mounts bpffs on SYSFS/fs/bpf where it is not. Never fails: what cannot be had is a fact.
+KernelFacts gather_kernel_facts(const Root& root);
+
+}  // namespace virtpulse::agent

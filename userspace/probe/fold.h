@@ -1,0 +1,62 @@
+// From the kernel's records to one row of counters for each VM. No I/O.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "userspace/probe/kernel_probe.h"
+
+namespace virtpulse::agent {
+
+// What a thread has used in its life.
+struct ThreadUse {
+    std::uint64_t run_ns = 0;
+    std::uint64_t run_delay_ns = 0;
+    std::uint64_t switches = 0;
+};
+
+struct VmUse {
+    std::uint32_t tgid = 0;
+    vp_vm vm{};
+    ThreadUse use;  // since vm.since_ns
+    std::uint64_t threads = 0;
+};
+
+// Asked for a thread that is on a CPU, whose record is as old as its last switch. Nothing where the
+// thread has gone meanwhile.
+using AskRunning = std::function<std::optional<ThreadUse>(std::uint32_t tgid, std::uint32_t tid)>;
+
+class Fold {
+ public:
+    // `vms` must have been read before `threads` are: a thread that ends between the two is then
+    // missed for one sample and not counted twice. Valid until the next call.
+    std::span<const VmUse> fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
+                                const AskRunning& ask_running);
+
+ private:
+    std::vector<VmUse> uses_;
+    std::unordered_map<std::uint32_t, std::size_t> by_tgid_;
+};
+
+// What an agent has to put right in pinned maps, when it starts, about the time without one.
+struct Takeover {
+    std::vector<VmRow> vms;                // rows with what ended threads used added
+    std::vector<std::uint32_t> gone_vms;   // tgids of processes that have ended
+    std::vector<std::size_t> free_places;  // in `threads`
+};
+
+using IsAlive = std::function<bool(std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns)>;
+
+// A thread that ended meanwhile leaves to its VM what it had used when last seen.
+Takeover take_over(std::span<const VmRow> vms, std::span<const vp_thread> threads,
+                   const IsAlive& is_alive);
+
+// Block counters as of `now_ns` (CLOCK_BOOTTIME): the busy time that still runs is added.
+std::uint64_t busy_until(const vp_block& block, std::uint64_t now_ns);
+std::uint64_t in_flight(const vp_block& block);
+
+}  // namespace virtpulse::agent

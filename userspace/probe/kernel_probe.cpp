@@ -1,0 +1,277 @@
+#include "userspace/probe/kernel_probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <spdlog/spdlog.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+#include "base/fd.h"
+#include "virtpulse_bpf.skel.h"
+
+namespace virtpulse::agent {
+namespace {
+
+template <auto Free>
+struct Release {
+    template <class T>
+    void operator()(T* handle) const noexcept {
+        Free(handle);
+    }
+};
+using Skeleton = std::unique_ptr<virtpulse_bpf, Release<virtpulse_bpf__destroy>>;
+using Link = std::unique_ptr<bpf_link, Release<bpf_link__destroy>>;
+
+constexpr std::size_t threads_bytes = sizeof(vp_thread) * VP_MAX_THREADS;
+
+struct Unmap {
+    void operator()(void* memory) const noexcept { munmap(memory, threads_bytes); }
+};
+
+int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG) return 0;
+    char text[512];
+    const int length = std::vsnprintf(text, sizeof text, format, arguments);
+    std::string_view line(text, std::min(sizeof text - 1, static_cast<std::size_t>(
+                                                              std::max(length, 0))));
+    while (line.ends_with('\n')) line.remove_suffix(1);
+    spdlog::debug("{}", line);
+    return 0;
+}
+
+// Runs an iterator to its end; what it would print is nothing.
+Result<void> run_iterator(bpf_link* link, std::string_view name) {
+    const Fd iterator(bpf_iter_create(bpf_link__fd(link)));
+    if (!iterator) return system_error("cannot run the iterator " + std::string(name));
+    char nothing[64];
+    ssize_t got = 0;
+    while ((got = read(iterator.get(), nothing, sizeof nothing)) != 0) {
+        if (got < 0 && errno != EINTR && errno != EAGAIN) {
+            return system_error("cannot run the iterator " + std::string(name));
+        }
+    }
+    return {};
+}
+
+// Reads a whole hash map in batches. Entries that come or go meanwhile may be in it or not.
+template <class Key, class Value>
+Result<void> read_hash(int fd, std::string_view name, std::vector<Key>& keys,
+                       std::vector<Value>& values) {
+    constexpr std::uint32_t step = 512;
+    std::size_t count = 0;
+    std::uint64_t position[4] = {};  // opaque to us; the kernel uses the size of a key at most
+    bool first = true;
+    while (true) {
+        keys.resize(count + step);
+        values.resize(count + step);
+        std::uint32_t got = step;
+        const int result = bpf_map_lookup_batch(fd, first ? nullptr : position, position,
+                                                &keys[count], &values[count], &got, nullptr);
+        const int error = errno;
+        if (result != 0 && error != ENOENT) {
+            return system_error("cannot read the map " + std::string(name), error);
+        }
+        count += got;
+        first = false;
+        if (result != 0) break;  // ENOENT: that was the end
+    }
+    keys.resize(count);
+    values.resize(count);
+    return {};
+}
+
+}  // namespace
+
+void quiet_libbpf() { libbpf_set_print(log_libbpf); }
+
+struct KernelProbe::Impl {
+    Skeleton skeleton;
+    std::unique_ptr<void, Unmap> threads;
+    std::vector<Link> links;  // after the skeleton, so that they go first
+    Link adopt;
+    Link expire;
+    // Reused from read to read.
+    std::vector<std::uint32_t> vm_keys;
+    std::vector<vp_vm> vm_values;
+    std::vector<vp_block_key> block_keys;
+    std::vector<vp_block> block_values;
+
+    [[nodiscard]] int fd(const bpf_map* map) const { return bpf_map__fd(map); }
+};
+
+KernelProbe::KernelProbe(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KernelProbe::KernelProbe(KernelProbe&&) noexcept = default;
+KernelProbe& KernelProbe::operator=(KernelProbe&&) noexcept = default;
+KernelProbe::~KernelProbe() = default;
+
+Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirectory* pins) {
+    auto impl = std::make_unique<Impl>();
+    for (const bool second_try : {false, true}) {
+        impl->skeleton.reset(virtpulse_bpf__open());
+        if (!impl->skeleton) return system_error("cannot open the BPF object");
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, impl->skeleton->obj) {
+            bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
+        }
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, impl->skeleton->obj) {
+            if (!pins || map == impl->skeleton->maps.thread_slots || bpf_map__is_internal(map)) {
+                continue;
+            }
+            const std::string path = pins->path() + "/" + bpf_map__name(map);
+            if (const int error = bpf_map__set_pin_path(map, path.c_str())) {
+                return system_error("cannot pin " + path, -error);
+            }
+        }
+        const int error = virtpulse_bpf__load(impl->skeleton.get());
+        if (error == 0) break;
+        if (error != -EINVAL || !pins || second_try) {
+            return system_error("the kernel refuses our BPF programs (--log-level debug says more)",
+                                -error);
+        }
+        // Maps of another shape, pinned under this version by a build in between.
+        std::error_code ignored;
+        for (const auto& entry : std::filesystem::directory_iterator(pins->path(), ignored)) {
+            std::filesystem::remove(entry.path(), ignored);
+        }
+    }
+    void* memory = mmap(nullptr, threads_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        impl->fd(impl->skeleton->maps.threads), 0);
+    if (memory == MAP_FAILED) return system_error("cannot map the threads' records");
+    impl->threads.reset(memory);
+    return KernelProbe(std::move(impl));
+}
+
+Result<void> KernelProbe::attach() {
+    const auto attach_one = [&](std::string_view name) -> Result<Link> {
+        bpf_program* program =
+            bpf_object__find_program_by_name(impl_->skeleton->obj, std::string(name).c_str());
+        if (!program) return Error{"no program " + std::string(name)};
+        bpf_iter_attach_opts options{};
+        options.sz = sizeof options;
+        bpf_iter_link_info info{};
+        const bool over_requests = name == "vp_expire_requests";
+        if (over_requests) {
+            info.map.map_fd = static_cast<__u32>(impl_->fd(impl_->skeleton->maps.requests));
+            options.link_info = &info;
+            options.link_info_len = sizeof info;
+        }
+        bpf_link* link = over_requests ? bpf_program__attach_iter(program, &options)
+                                       : bpf_program__attach(program);
+        if (!link) return system_error("cannot attach " + std::string(name));
+        return Link(link);
+    };
+    for (const auto& need : program_needs()) {
+        bpf_program* program = bpf_object__find_program_by_name(
+            impl_->skeleton->obj, std::string(need.program).c_str());
+        if (!program || !bpf_program__autoload(program)) continue;
+        auto link = attach_one(need.program);
+        if (!link) return link.error();
+        if (need.program == "vp_adopt") {
+            impl_->adopt = std::move(*link);
+        } else if (need.program == "vp_expire_requests") {
+            impl_->expire = std::move(*link);
+        } else {
+            impl_->links.push_back(std::move(*link));
+        }
+    }
+    return {};
+}
+
+Result<void> KernelProbe::read_vms(std::vector<VmRow>& rows) {
+    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.vms), "vms", impl_->vm_keys,
+                                impl_->vm_values);
+    if (!read) return read;
+    rows.clear();
+    for (std::size_t i = 0; i < impl_->vm_keys.size(); ++i) {
+        rows.push_back({impl_->vm_keys[i], impl_->vm_values[i]});
+    }
+    return {};
+}
+
+Result<void> KernelProbe::read_block(std::vector<BlockRow>& rows) {
+    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.vm_block), "vm_block",
+                                impl_->block_keys, impl_->block_values);
+    if (!read) return read;
+    rows.clear();
+    for (std::size_t i = 0; i < impl_->block_keys.size(); ++i) {
+        rows.push_back({impl_->block_keys[i], impl_->block_values[i]});
+    }
+    return {};
+}
+
+Result<vp_failures> KernelProbe::read_failures() {
+    const std::uint32_t only = 0;
+    vp_failures failures{};
+    if (bpf_map_lookup_elem(impl_->fd(impl_->skeleton->maps.failures), &only, &failures) != 0) {
+        return system_error("cannot read the map failures");
+    }
+    return failures;
+}
+
+std::span<vp_thread, VP_MAX_THREADS> KernelProbe::threads() const {
+    return std::span<vp_thread, VP_MAX_THREADS>(static_cast<vp_thread*>(impl_->threads.get()),
+                                                VP_MAX_THREADS);
+}
+
+Result<bool> KernelProbe::add_vm(std::uint32_t tgid, const vp_vm& vm) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &vm, BPF_NOEXIST) == 0) {
+        return true;
+    }
+    if (errno == EEXIST) return false;
+    return system_error("cannot add process " + std::to_string(tgid) + " to the map vms");
+}
+
+Result<void> KernelProbe::replace_vm(std::uint32_t tgid, const vp_vm& vm) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &vm, BPF_ANY) != 0) {
+        return system_error("cannot write process " + std::to_string(tgid) + " to the map vms");
+    }
+    return {};
+}
+
+// What is to be removed may be gone already: no error in these.
+void KernelProbe::remove_vm(std::uint32_t tgid) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid);
+}
+void KernelProbe::remove_block(const vp_block_key& key) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_block), &key);
+}
+void KernelProbe::remove_cgroup(std::uint64_t cgroup_id) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.cgroups), &cgroup_id);
+}
+
+Result<void> KernelProbe::replace_block(const BlockRow& row) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.vm_block), &row.key, &row.block,
+                            BPF_ANY) != 0) {
+        return system_error("cannot write the map vm_block");
+    }
+    return {};
+}
+
+Result<void> KernelProbe::set_cgroup_owner(std::uint64_t cgroup_id, const vp_owner& owner) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.cgroups), &cgroup_id, &owner,
+                            BPF_ANY) != 0) {
+        return system_error("cannot add a cgroup to the map cgroups");
+    }
+    return {};
+}
+
+void KernelProbe::clear_requests() {
+    const int fd = impl_->fd(impl_->skeleton->maps.requests);
+    std::uint64_t key = 0;
+    while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {
+    }
+}
+
+Result<void> KernelProbe::adopt_threads() { return run_iterator(impl_->adopt.get(), "vp_adopt"); }
+
+Result<void> KernelProbe::expire_requests() {
+    if (!impl_->expire) return {};
+    return run_iterator(impl_->expire.get(), "vp_expire_requests");
+}
+
+}  // namespace virtpulse::agent

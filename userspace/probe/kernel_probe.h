@@ -1,0 +1,74 @@
+// The kernel side, loaded and attached: programs and maps with one owner.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/records.h"
+#include "userspace/probe/pins.h"
+#include "userspace/probe/plan.h"
+
+namespace virtpulse::agent {
+
+struct VmRow {
+    std::uint32_t tgid;
+    vp_vm vm;
+};
+
+struct BlockRow {
+    vp_block_key key;
+    vp_block block;
+};
+
+class KernelProbe {
+ public:
+    // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
+    // there; without, they are this process's own. Nothing is attached yet. Pinned maps of the
+    // same version but another shape (from a build in between) are made anew.
+    static Result<KernelProbe> load(const ProgramPlan& plan, const PinDirectory* pins);
+
+    KernelProbe(KernelProbe&&) noexcept;
+    KernelProbe& operator=(KernelProbe&&) noexcept;
+    ~KernelProbe();
+
+    // From here on the programs run; they stop when this object or the process ends.
+    Result<void> attach();
+
+    // All rows as they are now. `rows` is reused.
+    Result<void> read_vms(std::vector<VmRow>& rows);
+    Result<void> read_block(std::vector<BlockRow>& rows);
+    Result<vp_failures> read_failures();
+
+    // Memory that the kernel writes while we read: each member is whole, a record need not be.
+    [[nodiscard]] std::span<vp_thread, VP_MAX_THREADS> threads() const;
+
+    // False where there was one already, which then stays.
+    Result<bool> add_vm(std::uint32_t tgid, const vp_vm& vm);
+    Result<void> replace_vm(std::uint32_t tgid, const vp_vm& vm);
+    void remove_vm(std::uint32_t tgid);
+    void remove_block(const vp_block_key& key);
+    Result<void> replace_block(const BlockRow& row);
+    Result<void> set_cgroup_owner(std::uint64_t cgroup_id, const vp_owner& owner);
+    void remove_cgroup(std::uint64_t cgroup_id);
+    void clear_requests();
+
+    // Gives every thread of every VM its record.
+    Result<void> adopt_threads();
+    // Forgets requests whose completion was not seen.
+    Result<void> expire_requests();
+
+ private:
+    struct Impl;
+    explicit KernelProbe(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// Sends libbpf's own messages to our log: debug to debug, warnings only while a load fails.
+void quiet_libbpf();
+
+}  // namespace virtpulse::agent

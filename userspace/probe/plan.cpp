@@ -1,0 +1,80 @@
+#include "userspace/probe/plan.h"
+
+#include <algorithm>
+#include <array>
+
+namespace virtpulse::agent {
+namespace {
+
+constexpr std::array needs{
+    ProgramNeed{"vp_sched_switch", "sched_switch", ProgramGroup::core},
+    ProgramNeed{"vp_process_fork", "sched_process_fork", ProgramGroup::core},
+    ProgramNeed{"vp_process_exec", "sched_process_exec", ProgramGroup::core},
+    ProgramNeed{"vp_adopt", "", ProgramGroup::core},
+    ProgramNeed{"vp_wakeup_new", "sched_wakeup_new", ProgramGroup::late_threads},
+    ProgramNeed{"vp_rq_complete", "block_rq_complete", ProgramGroup::block},
+    ProgramNeed{"vp_rq_requeue", "block_rq_requeue", ProgramGroup::block},
+    ProgramNeed{"vp_rq_issue", "block_rq_issue", ProgramGroup::block},
+    ProgramNeed{"vp_expire_requests", "", ProgramGroup::block},
+};
+
+constexpr std::array members{
+    GroupNeed{ProgramGroup::core, "task_struct.sched_info"},
+    GroupNeed{ProgramGroup::core, "task_struct.start_boottime"},
+    GroupNeed{ProgramGroup::core, "task_struct.__state"},
+    GroupNeed{ProgramGroup::block, "bio.bi_blkg"},
+    GroupNeed{ProgramGroup::block, "request_queue.disk"},
+};
+
+// What the kernel lacks for a group; empty where it has it all.
+std::string lack(const KernelFacts& facts, ProgramGroup group) {
+    for (const auto& need : needs) {
+        if (need.group == group && !need.tracepoint.empty() &&
+            !facts.tracepoints.contains(need.tracepoint)) {
+            return "this kernel has no tracepoint " + std::string(need.tracepoint);
+        }
+    }
+    for (const auto& need : members) {
+        if (need.group == group && !facts.members.contains(need.member)) {
+            return "this kernel has no " + std::string(need.member);
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+std::span<const ProgramNeed> program_needs() { return needs; }
+std::span<const GroupNeed> member_needs() { return members; }
+
+ProgramPlan plan_programs(const KernelFacts& facts) {
+    ProgramPlan plan;
+    if (!facts.may_load_programs) {
+        plan.refusal = "no privilege to load BPF programs (run as root, or with CAP_BPF, CAP_PERFMON "
+                       "and CAP_SYS_RESOURCE)";
+        return plan;
+    }
+    if (!facts.has_btf) {
+        plan.refusal = "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+        return plan;
+    }
+    if (!facts.bpffs_problem.empty()) {
+        plan.refusal = "no bpffs to pin the counters in: " + facts.bpffs_problem;
+        return plan;
+    }
+    if (const auto reason = lack(facts, ProgramGroup::core); !reason.empty()) {
+        plan.refusal = reason;
+        return plan;
+    }
+    const std::string no_late = lack(facts, ProgramGroup::late_threads);
+    const std::string no_block = lack(facts, ProgramGroup::block);
+    if (!no_block.empty()) plan.missing["block"] = no_block;
+    for (const auto& need : needs) {
+        const bool left_out = (need.group == ProgramGroup::late_threads && !no_late.empty()) ||
+                              (need.group == ProgramGroup::block && !no_block.empty());
+        if (!left_out) plan.programs.emplace(need.program);
+    }
+    return plan;
+}
+
+}  // namespace virtpulse::agent
