@@ -9,14 +9,12 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* The cgroup that a request's first bio is charged to; NULL where it has none. On cgroup v2 this is
  * also right for pages written back later; on v1 those are the root's, which is no VM. */
-static __always_inline struct cgroup_subsys_state* css_of(struct bio* bio)
-{
+static __always_inline struct cgroup_subsys_state* css_of(struct bio* bio) {
     struct blkcg_gq* group = BPF_CORE_READ(bio, bi_blkg);
     return group ? (struct cgroup_subsys_state*)BPF_CORE_READ(group, blkcg) : 0;
 }
 
-static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, struct vp_owner* out)
-{
+static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, struct vp_owner* out) {
     __u64 id = BPF_CORE_READ(css, cgroup, kn, id);
     struct vp_owner* owner = bpf_map_lookup_elem(&cgroups, &id);
     if (!owner) return false;
@@ -24,11 +22,10 @@ static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, str
     return true;
 }
 
-/* For VMs that share a cgroup with others (a qemu started by hand), so that only the submitter tells
- * them apart. Whoever runs the queue may issue what others left in it: only where the request is of
- * the current task's own cgroup is it taken for its own. */
-static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struct vp_owner* out)
-{
+/* For VMs that share a cgroup with others (a qemu started by hand), so that only the submitter
+ * tells them apart. Whoever runs the queue may issue what others left in it: only where the request
+ * is of the current task's own cgroup is it taken for its own. */
+static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struct vp_owner* out) {
     struct task_struct* task = bpf_get_current_task_btf();
     struct vp_slot* slot = bpf_task_storage_get(&thread_slots, task, 0, 0);
     if (!slot) return false;
@@ -48,16 +45,14 @@ static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struc
 }
 
 /* False for a request of no disk (never seen, but the pointer can be NULL). */
-static __always_inline bool device_of(struct request* rq, __u32* dev)
-{
+static __always_inline bool device_of(struct request* rq, __u32* dev) {
     struct gendisk* disk = BPF_CORE_READ(rq, q, disk);
     if (!disk) return false;
     *dev = (__u32)BPF_CORE_READ(disk, major) << 20 | (__u32)BPF_CORE_READ(disk, first_minor);
     return true;
 }
 
-static __always_inline struct vp_block* block_of(__u64 start_ns, __u32 tgid, __u32 dev)
-{
+static __always_inline struct vp_block* block_of(__u64 start_ns, __u32 tgid, __u32 dev) {
     struct vp_block_key key = {.start_ns = start_ns, .tgid = tgid, .dev = dev};
     struct vp_block* block = bpf_map_lookup_elem(&vm_block, &key);
     if (block) return block;
@@ -70,8 +65,7 @@ static __always_inline struct vp_block* block_of(__u64 start_ns, __u32 tgid, __u
 }
 
 /* One request more (+1) or less (-1) in flight, and the busy time that ends with it. */
-static __always_inline bool change_in_flight(struct vp_block* block, int by, __u64 now_ns)
-{
+static __always_inline bool change_in_flight(struct vp_block* block, int by, __u64 now_ns) {
     for (int i = 0; i < VP_BUSY_TRIES; ++i) {
         __u64 seen = *(volatile __u64*)&block->in_flight_since;
         __u64 count = seen & 0xffff;
@@ -91,8 +85,7 @@ static __always_inline bool change_in_flight(struct vp_block* block, int by, __u
     return false;
 }
 
-static __always_inline void undo(const struct vp_request* request, __u64 now_ns)
-{
+static __always_inline void undo(const struct vp_request* request, __u64 now_ns) {
     struct vp_block_key key = {
         .start_ns = request->start_ns, .tgid = request->tgid, .dev = request->dev};
     struct vp_block* block = bpf_map_lookup_elem(&vm_block, &key);
@@ -101,8 +94,7 @@ static __always_inline void undo(const struct vp_request* request, __u64 now_ns)
 
 /* Attached before the issue program: else what is issued between the two would never complete. */
 SEC("tp_btf/block_rq_complete")
-int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes)
-{
+int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) {
     __u64 key = (__u64)rq;
     unsigned int flags = rq->cmd_flags;
     struct vp_request* request = bpf_map_lookup_elem(&requests, &key);
@@ -147,8 +139,7 @@ int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes)
 
 /* Given back by the driver: it was not served, and will be issued again. */
 SEC("tp_btf/block_rq_requeue")
-int BPF_PROG(vp_rq_requeue, struct request* rq)
-{
+int BPF_PROG(vp_rq_requeue, struct request* rq) {
     __u64 key = (__u64)rq;
     struct vp_request* request = bpf_map_lookup_elem(&requests, &key);
     if (!request) return 0;
@@ -159,8 +150,7 @@ int BPF_PROG(vp_rq_requeue, struct request* rq)
 }
 
 SEC("tp_btf/block_rq_issue")
-int BPF_PROG(vp_rq_issue, struct request* rq)
-{
+int BPF_PROG(vp_rq_issue, struct request* rq) {
     unsigned int op = rq->cmd_flags & REQ_OP_MASK;
     struct bio* bio = rq->bio;
     struct vp_owner owner = {};
@@ -193,8 +183,7 @@ int BPF_PROG(vp_rq_issue, struct request* rq)
 /* Run by the agent now and then: forgets requests whose end was not seen. One that is slow is still
  * in flight for the kernel too, and stays. */
 SEC("iter/bpf_map_elem")
-int vp_expire_requests(struct bpf_iter__bpf_map_elem* ctx)
-{
+int vp_expire_requests(struct bpf_iter__bpf_map_elem* ctx) {
     const __u64* key = ctx->key;
     const struct vp_request* value = ctx->value;
     if (!key || !value) return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* VM processes and their threads: born, found running, gone. Storage is given to a thread only here,
- * at fork and exec and by the iterator: in the scheduler's own tracepoints the locks are held that
- * an allocation may want. */
+/* VM processes and their threads: born, found running, gone. Storage is given to a thread only
+ * here, at fork and exec and by the iterator: in the scheduler's own tracepoints the locks are held
+ * that an allocation may want. */
 #include "bpf/maps.h"
 
 #include <bpf/bpf_core_read.h>
@@ -9,9 +9,14 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+static __always_inline void copy_figures(struct task_struct* task, struct vp_thread* thread) {
+    thread->run_ns = task->se.sum_exec_runtime;
+    thread->run_delay_ns = task->sched_info.run_delay;
+    thread->switches = task->sched_info.pcount;
+}
+
 /* Takes a free place for a thread and fills its record, with the figures as they are now. */
-static __always_inline struct vp_thread* claim(struct task_struct* task, __u32* place_plus_1)
-{
+static __always_inline struct vp_thread* claim(struct task_struct* task, __u32* place_plus_1) {
     __u32 first = vp_thread_place(task->pid);
     for (int i = 0; i < VP_THREAD_PROBES; ++i) {
         __u32 place = (first + i) & (VP_MAX_THREADS - 1);
@@ -19,9 +24,7 @@ static __always_inline struct vp_thread* claim(struct task_struct* task, __u32* 
         if (!thread || __sync_val_compare_and_swap(&thread->tid, 0, VP_TID_CLAIMED) != 0) continue;
         thread->tgid = task->tgid;
         thread->start_ns = task->start_boottime;
-        thread->run_ns = task->se.sum_exec_runtime;
-        thread->run_delay_ns = task->sched_info.run_delay;
-        thread->switches = task->sched_info.pcount;
+        copy_figures(task, thread);
         thread->on_cpu = 0;
         bpf_probe_read_kernel(thread->comm, sizeof(thread->comm), task->comm);
         thread->tid = task->pid;
@@ -32,14 +35,15 @@ static __always_inline struct vp_thread* claim(struct task_struct* task, __u32* 
     return 0;
 }
 
-/* The record that a thread already has, from before this agent; place 0 where it has none. */
-static __always_inline __u32 find_record(struct task_struct* task)
-{
+/* The place of the record that a thread already has, from before this agent, plus 1; 0 where it has
+ * none. The record is brought up to date: nobody else writes it, as no mark leads to it yet. */
+static __always_inline __u32 find_record(struct task_struct* task) {
     __u32 first = vp_thread_place(task->pid);
     for (int i = 0; i < VP_THREAD_PROBES; ++i) {
         __u32 place = (first + i) & (VP_MAX_THREADS - 1);
         struct vp_thread* thread = bpf_map_lookup_elem(&threads, &place);
         if (thread && thread->tid == (__u32)task->pid && thread->start_ns == task->start_boottime) {
+            copy_figures(task, thread);
             return place + 1;
         }
     }
@@ -47,8 +51,7 @@ static __always_inline __u32 find_record(struct task_struct* task)
 }
 
 /* Gives a thread of `vm` its record and the mark that leads to it. */
-static __always_inline void adopt(struct task_struct* task, struct vp_vm* vm)
-{
+static __always_inline void adopt(struct task_struct* task, struct vp_vm* vm) {
     struct vp_slot* slot =
         bpf_task_storage_get(&thread_slots, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (!slot) {
@@ -82,20 +85,18 @@ static __always_inline void adopt(struct task_struct* task, struct vp_vm* vm)
 
 /* By the name that exec gives a process, that of its executable: qemu-system-*, qemu-kvm, kvm. The
  * agent looks closer (a qemu that is only asked for its version is no VM). */
-static __always_inline bool is_hypervisor(const char comm[VP_COMM_LEN])
-{
+static __always_inline bool is_hypervisor(const char comm[VP_COMM_LEN]) {
     if (comm[0] == 'k') return comm[1] == 'v' && comm[2] == 'm' && comm[3] == '\0';
     if (comm[0] != 'q' || comm[1] != 'e' || comm[2] != 'm' || comm[3] != 'u' || comm[4] != '-') {
         return false;
     }
     if (comm[5] == 'k') return comm[6] == 'v' && comm[7] == 'm' && comm[8] == '\0';
-    return comm[5] == 's' && comm[6] == 'y' && comm[7] == 's' && comm[8] == 't' &&
-           comm[9] == 'e' && comm[10] == 'm' && comm[11] == '-';
+    return comm[5] == 's' && comm[6] == 'y' && comm[7] == 's' && comm[8] == 't' && comm[9] == 'e' &&
+           comm[10] == 'm' && comm[11] == '-';
 }
 
 /* A process that has just become a VM, or was born as one. */
-static __always_inline void begin_vm(struct task_struct* task, __u64 start_ns)
-{
+static __always_inline void begin_vm(struct task_struct* task, __u64 start_ns) {
     __u32 tgid = task->tgid;
     struct vp_vm fresh = {};
     fresh.start_ns = start_ns;
@@ -112,8 +113,7 @@ static __always_inline void begin_vm(struct task_struct* task, __u64 start_ns)
 }
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(vp_process_fork, struct task_struct* parent, struct task_struct* child)
-{
+int BPF_PROG(vp_process_fork, struct task_struct* parent, struct task_struct* child) {
     struct vp_slot* slot = bpf_task_storage_get(&thread_slots, parent, 0, 0);
     if (!slot) return 0;
     __u32 tgid = child->tgid;
@@ -128,8 +128,7 @@ int BPF_PROG(vp_process_fork, struct task_struct* parent, struct task_struct* ch
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(vp_process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm)
-{
+int BPF_PROG(vp_process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
     char comm[VP_COMM_LEN];
     bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
     if (is_hypervisor(comm)) {
@@ -150,8 +149,7 @@ int BPF_PROG(vp_process_exec, struct task_struct* task, int old_pid, struct linu
  * sched_process_fork. Here no storage can be given: the agent is told to run the iterator. Their
  * figures lose nothing, being the kernel's own since their birth. */
 SEC("tp_btf/sched_wakeup_new")
-int BPF_PROG(vp_wakeup_new, struct task_struct* task)
-{
+int BPF_PROG(vp_wakeup_new, struct task_struct* task) {
     struct task_struct* maker = bpf_get_current_task_btf();
     if (!bpf_task_storage_get(&thread_slots, maker, 0, 0)) return 0;
     if (task->tgid != maker->tgid || bpf_task_storage_get(&thread_slots, task, 0, 0)) return 0;
@@ -164,8 +162,7 @@ int BPF_PROG(vp_wakeup_new, struct task_struct* task)
 /* Run by the agent at its start and when threads were born unseen: gives every thread of every
  * process in `vms` its record. */
 SEC("iter/task")
-int vp_adopt(struct bpf_iter__task* ctx)
-{
+int vp_adopt(struct bpf_iter__task* ctx) {
     struct task_struct* task = ctx->task;
     if (!task || task->flags & PF_KTHREAD || task->__state & TASK_DEAD) return 0;
     __u32 tgid = task->tgid;

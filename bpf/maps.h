@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The maps, which all programs share. Weak, so that the objects that include this are linked into
- * one with one copy of each. All are pinned by the agent, but for `thread_slots`: it only says where
- * a thread's record is, and is made anew by adoption. */
+ * one with one copy of each. All are pinned by the agent, but for `thread_slots`: it only says
+ * where a thread's record is, and is made anew by adoption. */
 #ifndef VIRTPULSE_BPF_MAPS_H
 #define VIRTPULSE_BPF_MAPS_H
 
@@ -76,8 +76,7 @@ struct {
     } while (0)
 
 /* The record of a thread that has a slot; NULL where it is another thread's by now. */
-static __always_inline struct vp_thread* thread_record(const struct vp_slot* slot, __u32 tid)
-{
+static __always_inline struct vp_thread* thread_record(const struct vp_slot* slot, __u32 tid) {
     __u32 place = slot->place_plus_1 - 1; /* 0 - 1 is past the end: no record */
     struct vp_thread* thread = bpf_map_lookup_elem(&threads, &place);
     return thread && thread->tid == tid ? thread : 0;

@@ -30,13 +30,13 @@
 
 /* One process that runs a VM. Map `vms`, key: tgid. Times of the clock CLOCK_BOOTTIME. */
 struct vp_vm {
-    __u64 start_ns;           /* start of the process; with the tgid its identity */
-    __u64 since_ns;           /* when counting began; start_ns where it was seen to begin */
-    __u64 ended_ns;           /* when its last thread ended; 0 while it lives */
-    __u64 base_run_ns;        /* what its threads had used before since_ns: */
-    __u64 base_run_delay_ns;  /*   to be taken off the sums */
+    __u64 start_ns;          /* start of the process; with the tgid its identity */
+    __u64 since_ns;          /* when counting began; start_ns where it was seen to begin */
+    __u64 ended_ns;          /* when its last thread ended; 0 while it lives */
+    __u64 base_run_ns;       /* what its threads had used before since_ns: */
+    __u64 base_run_delay_ns; /*   to be taken off the sums */
     __u64 base_switches;
-    __u64 ended_run_ns; /* what its ended threads used in their lives: */
+    __u64 ended_run_ns;       /* what its ended threads used in their lives: */
     __u64 ended_run_delay_ns; /*   to be added to the sums */
     __u64 ended_switches;
     __u32 threads;   /* living ones with a record */
@@ -49,13 +49,13 @@ VP_ASSERT(sizeof(struct vp_vm) == 80);
  * time the thread leaves a CPU: a switch that is not seen is made good by the next. One writer at
  * a time, the CPU that the thread leaves, so no atomics. */
 struct vp_thread {
-    __u32 tid;  /* 0: free; VP_TID_CLAIMED: being filled */
+    __u32 tid; /* 0: free; VP_TID_CLAIMED: being filled */
     __u32 tgid;
     __u64 start_ns;     /* start of the thread */
     __u64 run_ns;       /* on a CPU, in its whole life (se.sum_exec_runtime) */
     __u64 run_delay_ns; /* runnable and waiting for one (sched_info.run_delay) */
     __u64 switches;     /* times put on one (sched_info.pcount) */
-    __u32 on_cpu; /* CPU that it is on now, plus 1; 0: on none; VP_TID_CLAIMED: on one */
+    __u32 on_cpu;       /* CPU that it is on now, plus 1; 0: on none; VP_TID_CLAIMED: on one */
     __u32 pad0;
     char comm[VP_COMM_LEN]; /* when it was last adopted or born */
 };
@@ -64,8 +64,7 @@ VP_ASSERT(sizeof(struct vp_thread) == 64);
 
 /* Where the search for a thread's record begins. Knuth's multiplicative hash spreads the runs of
  * consecutive tids that VMs get. */
-static inline __u32 vp_thread_place(__u32 tid)
-{
+static inline __u32 vp_thread_place(__u32 tid) {
     return (tid * 2654435761u) >> 17; /* the top 15 bits: below VP_MAX_THREADS */
 }
 VP_ASSERT(VP_MAX_THREADS == 1 << 15);

@@ -8,8 +8,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* The thread has ended: what it used in its life goes to its VM, and its record is free. */
-static __always_inline void retire(struct vp_thread* thread)
-{
+static __always_inline void retire(struct vp_thread* thread) {
     __u32 tgid = thread->tgid;
     struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
     if (vm) {
@@ -26,8 +25,7 @@ static __always_inline void retire(struct vp_thread* thread)
 /* Both tasks are looked at, and a task that is no VM's costs two misses in task storage. The
  * arguments after `next` changed places in 5.18 and are not needed. */
 SEC("tp_btf/sched_switch")
-int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct task_struct* next)
-{
+int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct task_struct* next) {
     struct vp_slot* slot = bpf_task_storage_get(&thread_slots, prev, 0, 0);
     if (slot) {
         struct vp_thread* thread = thread_record(slot, prev->pid);

@@ -129,16 +129,14 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
                    "Where VM figures come from: auto takes ebpf where it works, and says why not")
         ->type_name("auto|ebpf|proc")
         ->default_str("auto")
-        ->transform(CLI::CheckedTransformer(std::map<std::string, Source>{{"auto", Source::automatic},
-                                                                   {"ebpf", Source::ebpf},
-                                                                   {"proc", Source::proc}}));
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Source>{
+            {"auto", Source::automatic}, {"ebpf", Source::ebpf}, {"proc", Source::proc}}));
     app.add_option("--frames", options.frames,
                    "standard: only what the protocol of 2011 has, one datagram a sample")
         ->type_name("extended|standard")
         ->default_str("extended")
-        ->transform(CLI::CheckedTransformer(
-            std::map<std::string, wire::FrameStyle>{{"extended", wire::FrameStyle::extended},
-                                                    {"standard", wire::FrameStyle::standard}}));
+        ->transform(CLI::CheckedTransformer(std::map<std::string, wire::FrameStyle>{
+            {"extended", wire::FrameStyle::extended}, {"standard", wire::FrameStyle::standard}}));
     app.add_option("--max-datagram", options.max_datagram,
                    "Largest payload of an extended frame, bytes")
         ->type_name("N")

@@ -185,6 +185,17 @@ void append_json_text(std::string_view text, std::size_t longest, std::string& o
     }
 }
 
+std::string sample_as_json(const Frame& sample, FrameStyle style) {
+    const Detail detail = style == FrameStyle::extended ? Detail::extended : Detail::standard;
+    std::string text;
+    write_head(sample.host, detail, std::nullopt, text);
+    JsonWriter json(text);
+    for (const auto& vm : sample.vms)
+        write_vm(json, vm, detail);
+    text += tail;
+    return text;
+}
+
 void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagram,
                    EncodedSample& out) {
     const bool extended = style == FrameStyle::extended && sample.host.ext;

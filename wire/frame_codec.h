@@ -36,6 +36,9 @@ struct EncodedSample {
 void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagram,
                    EncodedSample& out);
 
+// The whole sample as one JSON text of any length, for other uses than a datagram.
+std::string sample_as_json(const Frame& sample, FrameStyle style);
+
 // What is wrong with a text that is no frame. Each is counted apart by the collector.
 enum class FrameFault : std::uint8_t {
     too_short,   // under 5 bytes

@@ -36,6 +36,12 @@ class JsonWriter {
         out_ += "\":";
         first_ = true;  // no comma between the name and its value
     }
+    // A name that somebody else chose.
+    void text_key(std::string_view name, std::size_t longest) {
+        string(name, longest);
+        out_ += ':';
+        first_ = true;
+    }
     void string(std::string_view text, std::size_t longest) {
         separate();
         out_ += '"';
@@ -58,6 +64,10 @@ class JsonWriter {
     void null() {
         separate();
         out_ += "null";
+    }
+    void boolean(bool value) {
+        separate();
+        out_ += value ? "true" : "false";
     }
 
     // Members whose value may be unknown: null, or left out.

@@ -42,8 +42,8 @@ Result<std::vector<Address>> resolve(const Endpoint& endpoint) {
     hints.ai_socktype = SOCK_DGRAM;
     hints.ai_flags = AI_NUMERICSERV;
     addrinfo* list = nullptr;
-    const int error = getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(),
-                                  &hints, &list);
+    const int error =
+        getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
     if (error != 0) return Error{gai_strerror(error)};
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, freeaddrinfo);
     std::vector<Address> addresses;
@@ -125,7 +125,8 @@ struct Collectors::Peer {
 };
 
 Collectors::Collectors(std::vector<Endpoint> endpoints) : shared_(std::make_shared<Shared>()) {
-    for (auto& endpoint : endpoints) shared_->entries.emplace_back().endpoint = std::move(endpoint);
+    for (auto& endpoint : endpoints)
+        shared_->entries.emplace_back().endpoint = std::move(endpoint);
     peers_.resize(shared_->entries.size());
     std::thread([shared = shared_] { Shared::run(shared); }).detach();
 }
@@ -175,7 +176,8 @@ bool Collectors::try_send(Peer& peer, std::uint32_t sequence, std::string_view j
     }
     if (sendmsg(peer.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
     if (errno != ECONNREFUSED) return false;
-    // Said of the datagram before this one: the next address of the name, if any, or once more here.
+    // Said of the datagram before this one: the next address of the name, if any, or once more
+    // here.
     if (peer.addresses.size() > 1 && !open_next_address(peer)) return false;
     return sendmsg(peer.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }

@@ -15,7 +15,7 @@ namespace virtpulse::agent {
 // Names are resolved in a thread of their own, again every minute and when sending fails, so that a
 // slow or dead name server never delays a frame.
 class Collectors {
- public:
+  public:
     explicit Collectors(std::vector<Endpoint> endpoints);
     Collectors(const Collectors&) = delete;
     Collectors& operator=(const Collectors&) = delete;
@@ -33,7 +33,7 @@ class Collectors {
     // Datagrams not sent so far, over all collectors.
     [[nodiscard]] std::uint64_t errors() const { return errors_; }
 
- private:
+  private:
     struct Shared;
     struct Peer;
 

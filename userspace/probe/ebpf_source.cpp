@@ -1,8 +1,6 @@
 #include "userspace/probe/ebpf_source.h"
 
 #include <spdlog/spdlog.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -12,9 +10,12 @@
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/proc/block_devices.h"
+#include "userspace/proc/clock.h"
+#include "userspace/proc/directory.h"
+#include "userspace/proc/executable.h"
+#include "userspace/proc/file.h"
 #include "userspace/proc/process_cgroup.h"
-#include "userspace/proc/process_scan.h"
-#include "userspace/proc/schedstat.h"
+#include "userspace/proc/process_files.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -29,31 +30,36 @@ constexpr auto expire_every = 10s;
 // Rows of ended VMs stay this long, for the samples that still look at them.
 constexpr std::uint64_t forget_ended_after_ns = 10'000'000'000;
 
-std::uint64_t now_ns(clockid_t clock) {
-    timespec time{};
-    clock_gettime(clock, &time);
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(time.tv_nsec);
+std::uint64_t boot_clock_ns() {
+    return static_cast<std::uint64_t>(since_boot().count());
+}
+
+std::uint64_t epoch_of_boot_ns() {
+    const std::chrono::nanoseconds now = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>((now - since_boot()).count());
 }
 
 // /proc says the start of a process in ticks, the kernel's records in nanoseconds.
 std::uint64_t ticks_of(std::uint64_t start_ns) {
-    static const auto ns_per_tick = 1'000'000'000 / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
-    return start_ns / ns_per_tick;
+    return start_ns / ticks_to_ns(1);
 }
-std::uint64_t ns_of(std::uint64_t ticks) { return ticks * ns_of_tick(); }
+
+std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
+                      std::string_view name) {
+    return root.procfs + "/" + std::to_string(tgid) + "/task/" + std::to_string(tid) + "/" +
+           std::string(name);
+}
 
 class EbpfSource final : public VmSource {
- public:
+  public:
     EbpfSource(Root root, KernelProbe probe, std::optional<PinDirectory> pins,
                std::map<std::string, std::string> missing)
         : root_(std::move(root)),
           pins_(std::move(pins)),
           probe_(std::move(probe)),
-          scan_(root_),
           devices_(root_),
           missing_(std::move(missing)),
-          boot_to_epoch_ns_(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME)) {}
+          boot_to_epoch_ns_(epoch_of_boot_ns()) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
@@ -62,7 +68,7 @@ class EbpfSource final : public VmSource {
     Result<void> watch(std::span<const ProcessKey> processes) override;
     Result<void> read(SourceReport& report) override;
 
- private:
+  private:
     struct Watched {
         std::uint64_t start_ns = 0;
         std::vector<std::uint64_t> cgroups;
@@ -70,6 +76,7 @@ class EbpfSource final : public VmSource {
     };
 
     Result<void> settle_pinned();
+    Result<void> search(std::vector<pid_t>& pids);
     Result<void> begin_watching(const ProcessKey& process, Watched& watched);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
@@ -78,12 +85,12 @@ class EbpfSource final : public VmSource {
     Root root_;
     std::optional<PinDirectory> pins_;
     KernelProbe probe_;
-    ProcessScan scan_;
     BlockDevices devices_;
     std::map<std::string, std::string> missing_;
     std::uint64_t boot_to_epoch_ns_;
     std::map<ProcessKey, Watched> watched_;
     Fold fold_;
+    std::string buffer_;
     std::vector<VmRow> vm_rows_;
     std::vector<BlockRow> block_rows_;
     steady_clock::time_point next_search_{};
@@ -95,15 +102,16 @@ class EbpfSource final : public VmSource {
 Result<void> EbpfSource::settle_pinned() {
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
     const auto threads = probe_.threads();
-    const auto settled =
-        take_over(vm_rows_, threads,
-                  [this](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
-                      const auto ticks = thread_start_ticks(root_, static_cast<pid_t>(tgid),
-                                                            static_cast<pid_t>(tid));
-                      return ticks && *ticks == ticks_of(start_ns);
-                  });
-    for (const auto place : settled.free_places) threads[place] = {};
-    for (const auto tgid : settled.gone_vms) probe_.remove_vm(tgid);
+    const auto settled = take_over(
+        vm_rows_, threads, [this](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
+            const auto text = read_file(task_file(root_, tgid, tid, "stat"), buffer_);
+            const Result<ProcessStat> stat = text ? parse_process_stat(*text) : text.error();
+            return stat && !stat->is_dead() && stat->start_ticks == ticks_of(start_ns);
+        });
+    for (const auto place : settled.free_places)
+        threads[place] = {};
+    for (const auto tgid : settled.gone_vms)
+        probe_.remove_vm(tgid);
     for (const auto& row : settled.vms) {
         if (const auto replaced = probe_.replace_vm(row.tgid, row.vm); !replaced) return replaced;
     }
@@ -130,13 +138,22 @@ Result<void> EbpfSource::start() {
     return {};
 }
 
+Result<void> EbpfSource::search(std::vector<pid_t>& pids) {
+    auto processes = NumberedDirectory::open(root_.procfs);
+    if (!processes) return processes.error();
+    std::vector<NumberedDirectory::Entry> entries;
+    if (const auto listed = processes->list(entries); !listed) return listed;
+    for (const auto& entry : entries) {
+        if (runs_hypervisor(root_, entry.number)) pids.push_back(entry.number);
+    }
+    return {};
+}
+
 Result<std::vector<pid_t>> EbpfSource::candidates() {
     std::vector<pid_t> pids;
     if (const auto now = steady_clock::now(); now >= next_search_) {
         next_search_ = now + search_every;
-        auto found = scan_.hypervisor_processes();
-        if (!found) return found.error();
-        pids = std::move(*found);
+        if (const auto found = search(pids); !found) return found.error();
     }
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
     for (const auto& row : vm_rows_) {
@@ -155,13 +172,13 @@ Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watc
         watched.start_ns = known->vm.start_ns;
     } else {
         vp_vm fresh{};
-        fresh.start_ns = process.start_ticks * ns_per_tick();
-        fresh.since_ns = now_ns(CLOCK_BOOTTIME);
+        fresh.start_ns = ticks_to_ns(process.start_ticks);
+        fresh.since_ns = boot_clock_ns();
         watched.start_ns = fresh.start_ns;
         if (const auto replaced = probe_.replace_vm(tgid, fresh); !replaced) return replaced;
         adopt_due_ = true;
     }
-    watched.cgroups = block_cgroup_ids(root_, process.pid);
+    watched.cgroups = own_block_cgroups(root_, process.pid);
     for (const auto id : watched.cgroups) {
         const vp_owner owner{watched.start_ns, tgid, 0};
         if (const auto set = probe_.set_cgroup_owner(id, owner); !set) return set;
@@ -170,7 +187,8 @@ Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watc
 }
 
 void EbpfSource::stop_watching(const Watched& watched) {
-    for (const auto id : watched.cgroups) probe_.remove_cgroup(id);
+    for (const auto id : watched.cgroups)
+        probe_.remove_cgroup(id);
 }
 
 Result<void> EbpfSource::watch(std::span<const ProcessKey> processes) {
@@ -203,14 +221,14 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report = {};
     report.missing = missing_;
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
-    const auto uses = fold_.fold(
-        vm_rows_, probe_.threads(), [this](std::uint32_t tgid, std::uint32_t tid) {
-            const auto stat =
-                read_schedstat(root_, static_cast<pid_t>(tgid), static_cast<pid_t>(tid));
+    const auto uses =
+        fold_.fold(vm_rows_, probe_.threads(), [this](std::uint32_t tgid, std::uint32_t tid) {
+            const auto text = read_file(task_file(root_, tgid, tid, "schedstat"), buffer_);
+            const Result<Schedstat> stat = text ? parse_schedstat(*text) : text.error();
             return stat ? std::optional(ThreadUse{stat->run_ns, stat->run_delay_ns, stat->switches})
                         : std::nullopt;
         });
-    const std::uint64_t now = now_ns(CLOCK_BOOTTIME);
+    const std::uint64_t now = boot_clock_ns();
     for (const auto& vm : uses) {
         if (vm.vm.unadopted != 0) adopt_due_ = true;
         if (vm.vm.ended_ns != 0 && now > vm.vm.ended_ns + forget_ended_after_ns) {
@@ -249,17 +267,17 @@ void EbpfSource::report_block(SourceReport& report) {
         report.missing["block"] = read.error().message;
         return;
     }
-    const std::uint64_t now = now_ns(CLOCK_BOOTTIME);
+    const std::uint64_t now = boot_clock_ns();
+    std::map<ProcessKey, VmCounters*> by_process;
+    for (auto& vm : report.vms)
+        by_process[vm.process] = &vm;
     for (const auto& [key, block] : block_rows_) {
-        const auto is_owner = [&key = key](const VmCounters& vm) {
-            return static_cast<std::uint32_t>(vm.process.pid) == key.tgid &&
-                   vm.process.start_ticks == ticks_of(key.start_ns);
-        };
-        const auto vm = std::ranges::find_if(report.vms, is_owner);
-        if (vm == report.vms.end()) {
-            const bool ended = std::ranges::none_of(
-                vm_rows_, [&key = key](const VmRow& row) { return row.tgid == key.tgid; });
-            if (ended) probe_.remove_block(key);
+        const auto found = by_process.find({static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)});
+        if (found == by_process.end()) {
+            const auto tgid = key.tgid;
+            if (std::ranges::find(vm_rows_, tgid, &VmRow::tgid) == vm_rows_.end()) {
+                probe_.remove_block(key);
+            }
             continue;
         }
         wire::BlockCounters counters;
@@ -272,7 +290,7 @@ void EbpfSource::report_block(SourceReport& report) {
         if (block.discard_ops != 0) counters.discard_ops = block.discard_ops;
         counters.busy_ns = busy_until(block, now);
         counters.in_flight = in_flight(block);
-        vm->block.push_back(std::move(counters));
+        found->second->block.push_back(std::move(counters));
     }
 }
 
@@ -293,8 +311,8 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
     }
     auto probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
     if (!probe) return probe.error();
-    auto source = std::make_unique<EbpfSource>(root, std::move(*probe), std::move(pins),
-                                               plan.missing);
+    auto source =
+        std::make_unique<EbpfSource>(root, std::move(*probe), std::move(pins), plan.missing);
     if (const auto started = source->start(); !started) return started.error();
     return std::unique_ptr<VmSource>(std::move(source));
 }

@@ -12,8 +12,8 @@
 namespace virtpulse::agent {
 
 enum class Pinning {
-    shared,   // the pinned maps, where no other agent holds them; else as with `own`
-    own,      // maps of this process only, gone with it
+    shared,  // the pinned maps, where no other agent holds them; else as with `own`
+    own,     // maps of this process only, gone with it
 };
 
 // Loads and attaches the programs that this kernel can have. The error is one line that says what

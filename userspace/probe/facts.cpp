@@ -55,8 +55,8 @@ std::string make_bpffs_ready(const std::string& path) {
 
 KernelFacts gather_kernel_facts(const Root& root) {
     KernelFacts facts;
-    facts.may_load_programs = has_capability(CAP_SYS_ADMIN) ||
-                              (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
+    facts.may_load_programs =
+        has_capability(CAP_SYS_ADMIN) || (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
     const std::string btf_path = root.sysfs + "/kernel/btf/vmlinux";
     const std::unique_ptr<btf, FreeBtf> types(
         access(btf_path.c_str(), R_OK) == 0 ? btf__parse(btf_path.c_str(), nullptr) : nullptr);

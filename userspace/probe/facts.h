@@ -9,11 +9,11 @@
 namespace virtpulse::agent {
 
 struct KernelFacts {
-    bool has_btf = false;          // the kernel describes its own types
-    bool may_load_programs = false;  // CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON
+    bool has_btf = false;                            // the kernel describes its own types
+    bool may_load_programs = false;                  // CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON
     std::set<std::string, std::less<>> tracepoints;  // of those that we ask for
     std::set<std::string, std::less<>> members;      // likewise: "task_struct.sched_info"
-    std::string bpffs_problem;     // why nothing can be pinned; empty where it can
+    std::string bpffs_problem;  // why nothing can be pinned; empty where it can
 };
 
 // Looks at the kernel's BTF below `root.sysfs`, at our own capabilities below `root.procfs`, and

@@ -12,9 +12,13 @@ Number load(const Number& member) {
     return std::atomic_ref(const_cast<Number&>(member)).load(std::memory_order_relaxed);
 }
 
-bool is_used(std::uint32_t tid) { return tid != 0 && tid != VP_TID_CLAIMED; }
+bool is_used(std::uint32_t tid) {
+    return tid != 0 && tid != VP_TID_CLAIMED;
+}
 
-std::uint64_t minus(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
+std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
+    return a > b ? a - b : 0;
+}
 
 }  // namespace
 
@@ -24,10 +28,7 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
     by_tgid_.clear();
     for (const auto& [tgid, vm] : vms) {
         by_tgid_[tgid] = uses_.size();
-        uses_.push_back({tgid,
-                         vm,
-                         {vm.ended_run_ns, vm.ended_run_delay_ns, vm.ended_switches},
-                         0});
+        uses_.push_back({tgid, vm, {vm.ended_run_ns, vm.ended_run_delay_ns, vm.ended_switches}, 0});
     }
     for (const auto& thread : threads) {
         const std::uint32_t tid = load(thread.tid);
@@ -91,7 +92,9 @@ Takeover take_over(std::span<const VmRow> vms, std::span<const vp_thread> thread
     return result;
 }
 
-std::uint64_t in_flight(const vp_block& block) { return block.in_flight_since & 0xffff; }
+std::uint64_t in_flight(const vp_block& block) {
+    return block.in_flight_since & 0xffff;
+}
 
 std::uint64_t busy_until(const vp_block& block, std::uint64_t now_ns) {
     if (in_flight(block) == 0) return block.busy_ns;

@@ -31,13 +31,13 @@ struct VmUse {
 using AskRunning = std::function<std::optional<ThreadUse>(std::uint32_t tgid, std::uint32_t tid)>;
 
 class Fold {
- public:
+  public:
     // `vms` must have been read before `threads` are: a thread that ends between the two is then
     // missed for one sample and not counted twice. Valid until the next call.
     std::span<const VmUse> fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
                                 const AskRunning& ask_running);
 
- private:
+  private:
     std::vector<VmUse> uses_;
     std::unordered_map<std::uint32_t, std::size_t> by_tgid_;
 };

@@ -36,9 +36,10 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) 
     if (level == LIBBPF_DEBUG) return 0;
     char text[512];
     const int length = std::vsnprintf(text, sizeof text, format, arguments);
-    std::string_view line(text, std::min(sizeof text - 1, static_cast<std::size_t>(
-                                                              std::max(length, 0))));
-    while (line.ends_with('\n')) line.remove_suffix(1);
+    std::string_view line(text,
+                          std::min(sizeof text - 1, static_cast<std::size_t>(std::max(length, 0))));
+    while (line.ends_with('\n'))
+        line.remove_suffix(1);
     spdlog::debug("{}", line);
     return 0;
 }
@@ -86,7 +87,9 @@ Result<void> read_hash(int fd, std::string_view name, std::vector<Key>& keys,
 
 }  // namespace
 
-void quiet_libbpf() { libbpf_set_print(log_libbpf); }
+void quiet_libbpf() {
+    libbpf_set_print(log_libbpf);
+}
 
 struct KernelProbe::Impl {
     Skeleton skeleton;
@@ -166,8 +169,8 @@ Result<void> KernelProbe::attach() {
         return Link(link);
     };
     for (const auto& need : program_needs()) {
-        bpf_program* program = bpf_object__find_program_by_name(
-            impl_->skeleton->obj, std::string(need.program).c_str());
+        bpf_program* program = bpf_object__find_program_by_name(impl_->skeleton->obj,
+                                                                std::string(need.program).c_str());
         if (!program || !bpf_program__autoload(program)) continue;
         auto link = attach_one(need.program);
         if (!link) return link.error();
@@ -183,8 +186,8 @@ Result<void> KernelProbe::attach() {
 }
 
 Result<void> KernelProbe::read_vms(std::vector<VmRow>& rows) {
-    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.vms), "vms", impl_->vm_keys,
-                                impl_->vm_values);
+    const auto read =
+        read_hash(impl_->fd(impl_->skeleton->maps.vms), "vms", impl_->vm_keys, impl_->vm_values);
     if (!read) return read;
     rows.clear();
     for (std::size_t i = 0; i < impl_->vm_keys.size(); ++i) {
@@ -263,11 +266,12 @@ Result<void> KernelProbe::set_cgroup_owner(std::uint64_t cgroup_id, const vp_own
 void KernelProbe::clear_requests() {
     const int fd = impl_->fd(impl_->skeleton->maps.requests);
     std::uint64_t key = 0;
-    while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {
-    }
+    while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {}
 }
 
-Result<void> KernelProbe::adopt_threads() { return run_iterator(impl_->adopt.get(), "vp_adopt"); }
+Result<void> KernelProbe::adopt_threads() {
+    return run_iterator(impl_->adopt.get(), "vp_adopt");
+}
 
 Result<void> KernelProbe::expire_requests() {
     if (!impl_->expire) return {};

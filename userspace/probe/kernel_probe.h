@@ -26,7 +26,7 @@ struct BlockRow {
 };
 
 class KernelProbe {
- public:
+  public:
     // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
     // there; without, they are this process's own. Nothing is attached yet. Pinned maps of the
     // same version but another shape (from a build in between) are made anew.
@@ -62,7 +62,7 @@ class KernelProbe {
     // Forgets requests whose completion was not seen.
     Result<void> expire_requests();
 
- private:
+  private:
     struct Impl;
     explicit KernelProbe(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;

@@ -14,7 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string top(const Root& root) { return root.sysfs + "/fs/bpf/virtpulse"; }
+std::string top(const Root& root) {
+    return root.sysfs + "/fs/bpf/virtpulse";
+}
 
 Result<Fd> open_locked(const std::string& path) {
     Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -12,14 +12,14 @@
 namespace virtpulse::agent {
 
 class PinDirectory {
- public:
+  public:
     // Makes SYSFS/fs/bpf/virtpulse/vN and holds it for this process, until it ends in whatever way;
     // removes what other versions left. Nothing where another agent holds it.
     static Result<std::optional<PinDirectory>> acquire(const Root& root);
 
     [[nodiscard]] const std::string& path() const { return path_; }
 
- private:
+  private:
     PinDirectory(std::string path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
     std::string path_;

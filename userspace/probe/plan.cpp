@@ -44,14 +44,19 @@ std::string lack(const KernelFacts& facts, ProgramGroup group) {
 
 }  // namespace
 
-std::span<const ProgramNeed> program_needs() { return needs; }
-std::span<const GroupNeed> member_needs() { return members; }
+std::span<const ProgramNeed> program_needs() {
+    return needs;
+}
+std::span<const GroupNeed> member_needs() {
+    return members;
+}
 
 ProgramPlan plan_programs(const KernelFacts& facts) {
     ProgramPlan plan;
     if (!facts.may_load_programs) {
-        plan.refusal = "no privilege to load BPF programs (run as root, or with CAP_BPF, CAP_PERFMON "
-                       "and CAP_SYS_RESOURCE)";
+        plan.refusal =
+            "no privilege to load BPF programs (run as root, or with CAP_BPF, CAP_PERFMON "
+            "and CAP_SYS_RESOURCE)";
         return plan;
     }
     if (!facts.has_btf) {

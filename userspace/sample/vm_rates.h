@@ -11,10 +11,9 @@
 namespace virtpulse::agent {
 
 class VmRates {
- public:
+  public:
     // Takes in a sample read `elapsed` after the one before; nothing of a first sample has a rate.
-    void advance(std::span<const VmCounters> vms,
-                 std::optional<std::chrono::nanoseconds> elapsed);
+    void advance(std::span<const VmCounters> vms, std::optional<std::chrono::nanoseconds> elapsed);
 
     // 100 x CPU time / (elapsed x vCPUs). It counts the emulator's threads too, so it can pass 100.
     // Nothing where the VM was not in the sample before, unless its counters began with the process
@@ -22,7 +21,7 @@ class VmRates {
     [[nodiscard]] std::optional<double> cpu_percent(const ProcessKey& process,
                                                     std::uint64_t vcpus) const;
 
- private:
+  private:
     struct Use {
         std::uint64_t cpu_ns = 0;
         std::optional<std::uint64_t> grown_ns;

@@ -33,8 +33,8 @@ TEST_CASE("a VM's use is that of its living and ended threads, less what came be
     vm.base_run_ns = 400;
     vm.base_switches = 1;
     const VmRow rows[] = {{10, vm}, {20, {}}};
-    const vp_thread threads[] = {thread(10, 10, 100), {}, thread(10, 11, 200),
-                                 thread(20, 20, 50), thread(99, 99, 5)};
+    const vp_thread threads[] = {
+        thread(10, 10, 100), {}, thread(10, 11, 200), thread(20, 20, 50), thread(99, 99, 5)};
     Fold fold;
     const auto uses = fold.fold(rows, threads, nobody_runs);
     REQUIRE(uses.size() == 2);
@@ -49,12 +49,11 @@ TEST_CASE("a thread on a CPU is asked what it has used by now") {
     const VmRow rows[] = {{10, {}}};
     const vp_thread threads[] = {thread(10, 10, 100, 1), thread(10, 11, 100, VP_TID_CLAIMED)};
     Fold fold;
-    const auto uses =
-        fold.fold(rows, threads, [](std::uint32_t tgid, std::uint32_t tid) {
-            CHECK(tgid == 10);
-            if (tid == 11) return std::optional<ThreadUse>{};  // it has just ended
-            return std::optional(ThreadUse{900, 5, 4});        // its delay: older than the record
-        });
+    const auto uses = fold.fold(rows, threads, [](std::uint32_t tgid, std::uint32_t tid) {
+        CHECK(tgid == 10);
+        if (tid == 11) return std::optional<ThreadUse>{};  // it has just ended
+        return std::optional(ThreadUse{900, 5, 4});        // its delay: older than the record
+    });
     CHECK(uses[0].use.run_ns == 900 + 100);
     CHECK(uses[0].use.run_delay_ns == 10 + 10);
     CHECK(uses[0].use.switches == 4 + 3);
@@ -82,10 +81,10 @@ TEST_CASE("an agent that takes over keeps what ended threads had used") {
     const VmRow rows[] = {{10, vm}, {20, gone}};
     auto filling = thread(10, 13, 0);
     filling.tid = VP_TID_CLAIMED;
-    const vp_thread threads[] = {thread(10, 10, 100), thread(10, 11, 200), {},
-                                 thread(20, 20, 50),  filling};
-    const auto result = take_over(
-        rows, threads, [](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
+    const vp_thread threads[] = {
+        thread(10, 10, 100), thread(10, 11, 200), {}, thread(20, 20, 50), filling};
+    const auto result =
+        take_over(rows, threads, [](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
             return tgid == 10 && tid == 10 && start_ns == 10'000;
         });
     REQUIRE(result.vms.size() == 1);
@@ -117,7 +116,8 @@ TEST_CASE("1000 VMs with 12 threads find places for all of them") {
         for (int i = 0; i < 12; ++i, ++tid) {
             std::uint32_t probe = 0;
             const auto place = [&] { return (vp_thread_place(tid) + probe) % VP_MAX_THREADS; };
-            while (probe < VP_THREAD_PROBES && used[place()]) ++probe;
+            while (probe < VP_THREAD_PROBES && used[place()])
+                ++probe;
             if (probe == VP_THREAD_PROBES) ++refused;
             used[place()] = true;
         }

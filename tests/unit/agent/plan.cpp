@@ -13,7 +13,8 @@ KernelFacts everything() {
     for (const auto& need : program_needs()) {
         if (!need.tracepoint.empty()) facts.tracepoints.emplace(need.tracepoint);
     }
-    for (const auto& need : member_needs()) facts.members.emplace(need.member);
+    for (const auto& need : member_needs())
+        facts.members.emplace(need.member);
     return facts;
 }
 

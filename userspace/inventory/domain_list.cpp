@@ -1,0 +1,152 @@
+#include "userspace/inventory/domain_list.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "userspace/inventory/derived_uuid.h"
+
+namespace virtpulse::agent {
+namespace {
+
+using wire::DomainState;
+
+constexpr std::size_t most_ends = 4096;
+
+// libvirt sees the end of a qemu later than we may.
+constexpr auto libvirt_lags_by = std::chrono::seconds(2);
+
+bool is_active(DomainState state) {
+    return state != DomainState::shut_off && state != DomainState::crashed;
+}
+
+// The start of a process is only known to a tick of the kernel's clock.
+constexpr auto clock_tick = std::chrono::milliseconds(10);
+
+bool is_younger(const QemuProcess& process, const LibvirtSnapshot& snapshot) {
+    return std::chrono::nanoseconds(process.start_ns) > snapshot.taken_since_boot + clock_tick;
+}
+
+Domain from_libvirt(const LibvirtDomain& known) {
+    Domain domain;
+    domain.name = known.name;
+    domain.uuid = known.uuid;
+    domain.state = known.state;
+    domain.vcpus = known.vcpus;
+    domain.ram_kib = known.ram_kib;
+    domain.max_ram_kib = known.max_ram_kib;
+    domain.libvirt_cpu_ns = known.cpu_ns;
+    domain.libvirt_block = known.block;
+    return domain;
+}
+
+void drop_figures(Domain& domain) {
+    domain.libvirt_cpu_ns.reset();
+    domain.libvirt_block.clear();
+}
+
+void set_process(const QemuProcess& process, Domain& domain) {
+    domain.process = process.key;
+    domain.start_ns = process.start_ns;
+    domain.rss_bytes = process.rss_bytes;
+    if (!domain.vcpus) domain.vcpus = process.guest.vcpus;
+    if (!domain.ram_kib) domain.ram_kib = process.guest.memory_kib;
+    if (!domain.max_ram_kib) domain.max_ram_kib = process.guest.max_memory_kib;
+}
+
+// The process of `domain` among those with its uuid, which are not many.
+const QemuProcess* choose(std::span<const QemuProcess* const> same_uuid,
+                          const LibvirtDomain& domain) {
+    const auto better = [&](const QemuProcess* a, const QemuProcess* b) {
+        const auto rank = [&](const QemuProcess* p) {
+            return std::tuple(p->guest.name != domain.name, p->start_ns, p->key.pid);
+        };
+        return rank(a) < rank(b);
+    };
+    const auto best = std::ranges::min_element(same_uuid, better);
+    return best == same_uuid.end() ? nullptr : *best;
+}
+
+}  // namespace
+
+std::vector<Domain> DomainList::merge(std::span<const QemuProcess> processes,
+                                      const LibvirtSnapshot* snapshot,
+                                      std::chrono::nanoseconds now) {
+    note_ends(processes, snapshot, now);
+    std::map<std::string_view, std::vector<const QemuProcess*>> by_uuid;
+    for (const auto& process : processes)
+        by_uuid[process.guest.uuid].push_back(&process);
+
+    std::vector<Domain> domains;
+    if (snapshot != nullptr) {
+        for (const auto& known : snapshot->domains) {
+            auto& domain = domains.emplace_back(from_libvirt(known));
+            const auto found = by_uuid.find(known.uuid);
+            if (found == by_uuid.end() || found->second.empty()) {
+                if (is_active(known.state) && has_ended(known.uuid, *snapshot))
+                    domain.state = DomainState::shut_off;
+                if (!is_active(domain.state)) drop_figures(domain);
+                continue;
+            }
+            const auto* process = choose(found->second, known);
+            std::erase(found->second, process);
+            set_process(*process, domain);
+            const bool is_of_another_run = is_younger(*process, *snapshot);
+            if (is_of_another_run) drop_figures(domain);
+            if (is_of_another_run || known.state == DomainState::shut_off)
+                domain.state = DomainState::running;
+        }
+    }
+    for (const auto& [uuid, left] : by_uuid) {
+        for (const auto* process : left)
+            domains.push_back(from_process(*process));
+    }
+    std::ranges::sort(domains, [](const Domain& a, const Domain& b) {
+        return std::tie(a.name, a.uuid, a.process) < std::tie(b.name, b.uuid, b.process);
+    });
+    return domains;
+}
+
+void DomainList::note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
+                           std::chrono::nanoseconds now) {
+    std::map<ProcessKey, std::string> living;
+    for (const auto& process : processes) {
+        if (!process.guest.uuid.empty()) living.emplace(process.key, process.guest.uuid);
+    }
+    for (const auto& [key, uuid] : living_) {
+        if (!living.contains(key)) ended_[uuid] = now;
+    }
+    living_ = std::move(living);
+    if (snapshot == nullptr) {
+        ended_.clear();
+        return;
+    }
+    // What libvirt said later counts.
+    std::erase_if(ended_, [&](const auto& end) {
+        return snapshot->taken_since_boot > end.second + libvirt_lags_by;
+    });
+    // While libvirt is silent any number may end.
+    while (ended_.size() > most_ends) {
+        const auto when = [](const auto& end) { return end.second; };
+        ended_.erase(std::ranges::min_element(ended_, {}, when));
+    }
+}
+
+bool DomainList::has_ended(const std::string& uuid, const LibvirtSnapshot& snapshot) const {
+    const auto end = ended_.find(uuid);
+    return end != ended_.end() && snapshot.taken_since_boot <= end->second + libvirt_lags_by;
+}
+
+Domain DomainList::from_process(const QemuProcess& process) const {
+    Domain domain;
+    domain.name =
+        process.guest.name.empty() ? "qemu-" + std::to_string(process.key.pid) : process.guest.name;
+    domain.uuid = process.guest.uuid.empty()
+                      ? derive_uuid(machine_id_, process.guest.name, process.key)
+                      : process.guest.uuid;
+    domain.state = DomainState::running;
+    set_process(process, domain);
+    return domain;
+}
+
+}  // namespace virtpulse::agent

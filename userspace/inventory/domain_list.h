@@ -1,0 +1,67 @@
+// Which virtual machines there are and what state they are in: libvirt's word and the processes
+// that there are, put together.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "userspace/inventory/libvirt_snapshot.h"
+#include "userspace/inventory/process_table.h"
+#include "userspace/sample/source.h"
+#include "wire/frame.h"
+
+namespace virtpulse::agent {
+
+struct Domain {
+    std::string name;
+    std::string uuid;
+    wire::DomainState state = wire::DomainState::none;
+    std::optional<std::uint64_t> vcpus;
+    std::optional<std::uint64_t> ram_kib;
+    std::optional<std::uint64_t> max_ram_kib;
+    std::optional<ProcessKey> process;       // absent where none runs
+    std::optional<std::uint64_t> start_ns;   // of the process, since the host booted
+    std::optional<std::uint64_t> rss_bytes;  // of the process
+    std::optional<std::uint64_t> libvirt_cpu_ns;
+    std::vector<wire::BlockCounters> libvirt_block;
+};
+
+// No I/O. Remembers which processes there were, because a domain whose process ended after libvirt
+// was last asked does not run, whatever libvirt said.
+//
+// - A process is matched to libvirt's domain by uuid; of several with one uuid the one that also
+// has
+//   the domain's name is libvirt's, else the oldest. The others keep their own names.
+// - A process that libvirt does not know runs, and is named as its command line says.
+// - libvirt's word on a domain holds where its process is older than the word. A younger one runs.
+// - A domain that libvirt calls shut off and that has a process runs.
+// - A domain whose process ended after libvirt was asked, or shortly before, is shut off; figures
+//   that libvirt had of its run are dropped. Once libvirt, asked later, says that it is active,
+//   that is believed: its process may be out of our sight.
+class DomainList {
+  public:
+    explicit DomainList(std::string machine_id) : machine_id_(std::move(machine_id)) {}
+
+    // `snapshot` is null where libvirt never answered; it may be of any age. `now` is the time
+    // since the host booted at which `processes` were looked at. By name, then uuid, then process.
+    std::vector<Domain> merge(std::span<const QemuProcess> processes,
+                              const LibvirtSnapshot* snapshot, std::chrono::nanoseconds now);
+
+  private:
+    void note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
+                   std::chrono::nanoseconds now);
+    [[nodiscard]] bool has_ended(const std::string& uuid, const LibvirtSnapshot& snapshot) const;
+    [[nodiscard]] Domain from_process(const QemuProcess& process) const;
+
+    std::string machine_id_;
+    std::map<ProcessKey, std::string> living_;               // to uuid
+    std::map<std::string, std::chrono::nanoseconds> ended_;  // uuid to when
+};
+
+}  // namespace virtpulse::agent

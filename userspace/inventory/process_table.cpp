@@ -1,0 +1,61 @@
+#include "userspace/inventory/process_table.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "userspace/proc/executable.h"
+
+namespace virtpulse::agent {
+
+void ProcessTable::update(std::span<const pid_t> candidates) {
+    // First, so that a pid that was given to another process is free to be looked at.
+    for (auto entry = entries_.begin(); entry != entries_.end();)
+        entry = refresh(entry->second) ? std::next(entry) : entries_.erase(entry);
+    for (const auto pid : candidates)
+        examine(pid);
+
+    std::size_t count = 0;
+    for (const auto& [pid, entry] : entries_) {
+        if (!entry.is_vm) continue;
+        if (count == processes_.size()) processes_.emplace_back();
+        auto& process = processes_[count++];
+        // The rest of a process never changes; strings are only copied for another one.
+        if (process.key != entry.process.key) process = entry.process;
+        process.rss_bytes = entry.process.rss_bytes;
+    }
+    processes_.resize(count);
+}
+
+void ProcessTable::examine(pid_t pid) {
+    if (entries_.contains(pid) || !runs_hypervisor(root_, pid)) return;
+    const auto directory = root_.procfs + "/" + std::to_string(pid);
+    Entry entry(pid, directory);
+    if (!refresh(entry)) return;
+    const auto cmdline = read_file(directory + "/cmdline", buffer_);
+    if (!cmdline || cmdline->empty()) return;
+    if (auto guest = parse_qemu_command_line(*cmdline)) {
+        entry.is_vm = true;
+        entry.process.guest = std::move(*guest);
+    }
+    entries_.emplace(pid, std::move(entry));
+}
+
+bool ProcessTable::refresh(Entry& entry) {
+    const auto text = entry.stat.read();
+    if (!text) return false;
+    const auto stat = parse_process_stat(*text);
+    if (!stat || stat->is_dead()) return false;
+    auto& process = entry.process;
+    if (process.key.start_ticks == 0) {  // only what the kernel itself began has that
+        process.comm = stat->comm;
+        process.key.start_ticks = stat->start_ticks;
+        process.start_ns = ticks_to_ns(stat->start_ticks);
+    } else if (process.key.start_ticks != stat->start_ticks) {
+        return false;
+    }
+    process.rss_bytes = stat->rss_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    return true;
+}
+
+}  // namespace virtpulse::agent

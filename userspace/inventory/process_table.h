@@ -1,0 +1,59 @@
+// The processes that are virtual machines.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "userspace/inventory/qemu_command_line.h"
+#include "userspace/proc/file.h"
+#include "userspace/proc/process_files.h"
+#include "userspace/proc/root.h"
+#include "userspace/sample/source.h"
+
+namespace virtpulse::agent {
+
+struct QemuProcess {
+    ProcessKey key;
+    std::uint64_t start_ns = 0;  // since the host booted; as fine as the kernel's clock tick
+    std::uint64_t rss_bytes = 0;
+    std::string comm;
+    QemuGuest guest;
+};
+
+// Executable and command line are read once for each process: a qemu runs no other program.
+class ProcessTable {
+  public:
+    explicit ProcessTable(Root root) : root_(std::move(root)) {}
+
+    // Looks at `candidates`, those that are no VMs and so were refused before as well, and drops
+    // the processes that have ended. A candidate that is not a hypervisor yet (between fork and
+    // exec) or has no command line yet is looked at anew whenever it is named.
+    void update(std::span<const pid_t> candidates);
+
+    // By pid.
+    [[nodiscard]] std::span<const QemuProcess> processes() const { return processes_; }
+
+  private:
+    struct Entry {
+        Entry(pid_t pid, const std::string& directory) : stat(directory + "/stat") {
+            process.key.pid = pid;
+        }
+        ReusedFile stat;  // kept open, and so of this very process
+        bool is_vm = false;
+        QemuProcess process;
+    };
+
+    void examine(pid_t pid);
+    static bool refresh(Entry& entry);
+
+    Root root_;
+    std::map<pid_t, Entry> entries_;
+    std::vector<QemuProcess> processes_;
+    std::string buffer_;
+};
+
+}  // namespace virtpulse::agent

@@ -1,0 +1,47 @@
+// The cgroups that belong to one VM's process alone, by which the kernel side knows whose a block
+// request is, whoever submits it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "userspace/proc/root.h"
+
+namespace virtpulse::agent {
+
+// Where a process is in the hierarchies that account block I/O: paths from the hierarchy's root.
+struct ProcessCgroups {
+    std::optional<std::string> blkio;    // cgroup v1
+    std::optional<std::string> unified;  // cgroup v2
+};
+// Reads the text of /proc/PID/cgroup; what it does not understand is not there.
+ProcessCgroups parse_process_cgroups(std::string_view text);
+
+struct CgroupMount {
+    std::string root;  // of the hierarchy, as far as it is to be seen there: "/" outside containers
+    std::string point;  // where it is mounted
+};
+struct CgroupMounts {
+    std::optional<CgroupMount> blkio;
+    std::optional<CgroupMount> unified;
+};
+// Reads the text of /proc/PID/mountinfo.
+CgroupMounts parse_cgroup_mounts(std::string_view text);
+
+// The path of the VM's topmost directory: what libvirt nests in it (libvirt, emulator, vcpuN,
+// iothreadN) taken off the end. Nothing where the directory is made for more than one VM: a root,
+// a slice, libvirt's "machine", a login session.
+std::optional<std::string> vm_cgroup(std::string_view process_path);
+
+// The inode numbers, which are the kernel's cgroup ids, of all directories of the process's block
+// I/O hierarchy (v1 where blkio is mounted, else v2) that are its own. Empty where there are none:
+// the directory is not made for one VM, or another process is in it, as with a qemu started by hand
+// from a shell.
+std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid);
+
+}  // namespace virtpulse::agent

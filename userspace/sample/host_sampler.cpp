@@ -1,0 +1,46 @@
+#include "userspace/sample/host_sampler.h"
+
+#include "userspace/proc/memory.h"
+
+namespace virtpulse::agent {
+
+HostSampler::HostSampler(const Root& root)
+    : stat_(root.procfs + "/stat"),
+      meminfo_(root.procfs + "/meminfo"),
+      disk_(root),
+      temperatures_(root) {}
+
+void HostSampler::sample(wire::Host& host, std::chrono::steady_clock::time_point now) {
+    auto& ext = *host.ext;
+    const auto stat = stat_.read();
+    const Result<CpuTimes> cpu = stat ? parse_cpu_times(*stat) : stat.error();
+    if (cpu) {
+        if (last_) host.cpu = cpu_percent(*last_, *cpu);
+        last_ = *cpu;
+        ext.cpus = cpu->online_cpus;
+    } else {
+        ext.missing["cpu"] = cpu.error().message;
+    }
+
+    const auto meminfo = meminfo_.read();
+    const Result<Memory> memory = meminfo ? parse_memory(*meminfo) : meminfo.error();
+    if (memory) {
+        host.ram = memory->used_percent;
+        ext.mem_total_bytes = memory->total_bytes;
+    } else {
+        ext.missing["ram"] = memory.error().message;
+    }
+
+    const auto disk = disk_.read(now);
+    if (disk) {
+        host.disk = *disk;
+    } else {
+        ext.missing["disk"] = disk.error().message;
+    }
+
+    const auto temperatures = temperatures_.read(now);
+    host.cputemp = temperatures.cpu_celsius;
+    host.mbtemp = temperatures.board_celsius;
+}
+
+}  // namespace virtpulse::agent

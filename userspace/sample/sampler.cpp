@@ -1,0 +1,157 @@
+#include "userspace/sample/sampler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "userspace/proc/clock.h"
+#include "userspace/proc/file.h"
+
+namespace virtpulse::agent {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
+using std::chrono::system_clock;
+
+std::uint64_t epoch_ns() {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count());
+}
+
+std::uint64_t count_ns(steady_clock::duration duration) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<nanoseconds>(duration).count());
+}
+
+}  // namespace
+
+std::optional<std::string> read_machine_id() {
+    std::string buffer;
+    const auto text = read_file("/etc/machine-id", buffer);
+    if (!text || trim(*text).empty()) return std::nullopt;
+    return std::string(trim(*text));
+}
+
+Sampler::Sampler(const Options& options, VmSource& source, const LibvirtWatch* libvirt,
+                 std::optional<std::string> machine_id)
+    : options_(options),
+      source_(source),
+      libvirt_(libvirt),
+      host_(options.root),
+      cost_(options.root),
+      processes_(options.root),
+      machine_id_(std::move(machine_id)),
+      domains_(machine_id_.value_or(options.name)),
+      boot_ns_(epoch_ns()) {}
+
+wire::Frame& Sampler::sample() {
+    const auto begin = steady_clock::now();
+    frame_.host = {};
+    frame_.vms.clear();
+    wire::Host& host = frame_.host;
+    host.name = options_.name;
+    host.time = std::chrono::duration<double>(system_clock::now().time_since_epoch()).count();
+    auto& ext = host.ext.emplace();
+    ext.id = machine_id_;
+    ext.boot = boot_ns_;
+    ext.interval_ms = static_cast<std::uint64_t>(options_.interval.count());
+    ext.source = std::string(source_.name());
+    ext.sample = samples_++;
+
+    host_.sample(host, begin);
+    missing_.clear();
+    find_processes();
+    read_counters();
+
+    std::shared_ptr<const LibvirtSnapshot> snapshot;
+    if (libvirt_ != nullptr) {
+        snapshot = libvirt_->snapshot();
+        if (const auto reason = libvirt_->status(begin)) missing_["libvirt"] = *reason;
+    }
+    for (const auto& domain :
+         domains_.merge(processes_.processes(), snapshot.get(), since_boot())) {
+        frame_.vms.push_back(to_vm(domain));
+    }
+    ext.missing.merge(missing_);
+
+    auto& self = ext.self.emplace();
+    self.cpu_ns = OwnCost::cpu_ns();
+    self.rss_bytes = cost_.rss_bytes();
+    self.update_failures = report_.update_failures;
+    self.lost_completions = report_.lost_completions;
+    self.sample_ns = count_ns(steady_clock::now() - begin);
+    return frame_;
+}
+
+void Sampler::find_processes() {
+    if (const auto candidates = source_.candidates()) {
+        processes_.update(*candidates);
+    } else {
+        missing_["processes"] = candidates.error().message;
+    }
+    std::vector<ProcessKey> running;
+    for (const auto& process : processes_.processes())
+        running.push_back(process.key);
+    if (running == watched_) return;
+    if (const auto watching = source_.watch(running); !watching) {
+        missing_["vms"] = watching.error().message;
+        return;  // tried again at the next sample
+    }
+    watched_ = std::move(running);
+}
+
+void Sampler::read_counters() {
+    const auto now = steady_clock::now();
+    const auto read = source_.read(report_);
+    counters_.clear();
+    if (!read) {
+        // The rates then span two intervals at the next one: `last_` stays.
+        missing_["vms"] = read.error().message;
+        report_ = {};
+        return;
+    }
+    for (const auto& [what, why] : report_.missing)
+        missing_[what] = why;
+    for (const auto& vm : report_.vms)
+        counters_[vm.process] = &vm;
+    rates_.advance(report_.vms, last_ ? std::optional<nanoseconds>(now - *last_) : std::nullopt);
+    last_ = now;
+}
+
+wire::Vm Sampler::to_vm(const Domain& domain) const {
+    wire::Vm vm;
+    vm.name = domain.name;
+    vm.uuid = domain.uuid;
+    vm.state = domain.state;
+    vm.ram = domain.ram_kib;
+    vm.maxram = domain.max_ram_kib;
+    auto& ext = vm.ext.emplace();
+    ext.vcpus = domain.vcpus;
+    if (!domain.process) {
+        // What does not run uses none. One that libvirt sees run and we do not: unknown.
+        const bool runs =
+            vm.state != wire::DomainState::shut_off && vm.state != wire::DomainState::crashed;
+        if (!runs) vm.cpu = 0;
+        return vm;
+    }
+    ext.pid = static_cast<std::uint64_t>(domain.process->pid);
+    ext.start = domain.start_ns;
+    ext.rss_bytes = domain.rss_bytes;
+    const auto counters = counters_.find(*domain.process);
+    if (counters == counters_.end()) return vm;
+    vm.cpu = rates_.cpu_percent(*domain.process, domain.vcpus.value_or(1));
+    const VmCounters& figures = *counters->second;
+    ext.since = figures.since_ns;
+    ext.threads = figures.threads;
+    ext.cpu_ns = figures.cpu_ns;
+    ext.run_delay_ns = figures.run_delay_ns;
+    ext.switches = figures.switches;
+    ext.block = figures.block;
+    // /proc knows bytes alone; what libvirt knows of each disk is more, where it is there.
+    if (source_.name() == "proc") {
+        ext.block.insert(ext.block.end(), domain.libvirt_block.begin(), domain.libvirt_block.end());
+    }
+    return vm;
+}
+
+}  // namespace virtpulse::agent
