@@ -7,19 +7,22 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The thread has ended: what it used in its life goes to its VM, and its record is free. */
+/* The thread has ended: its record is free, and what it used in its life goes to its VM. In this
+ * order, and with an agent that reads `vms` first, a sample counts the thread once or not at all,
+ * which the next one makes good, and never twice. */
 static __always_inline void retire(struct vp_thread* thread) {
     __u32 tgid = thread->tgid;
+    __u64 run_ns = thread->run_ns;
+    __u64 run_delay_ns = thread->run_delay_ns;
+    __u64 switches = thread->switches;
+    /* An exchange, so that neither compiler nor CPU moves it behind what follows. */
+    __sync_lock_test_and_set(&thread->tid, 0);
     struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
-    if (vm) {
-        __sync_fetch_and_add(&vm->ended_run_ns, thread->run_ns);
-        __sync_fetch_and_add(&vm->ended_run_delay_ns, thread->run_delay_ns);
-        __sync_fetch_and_add(&vm->ended_switches, thread->switches);
-        if (__sync_fetch_and_add(&vm->threads, -1) == 1) vm->ended_ns = bpf_ktime_get_boot_ns();
-    }
-    /* Last, so that the agent, which reads `vms` first, counts the thread once or not at all in
-     * one sample, never twice. */
-    thread->tid = 0;
+    if (!vm) return;
+    __sync_fetch_and_add(&vm->ended_run_ns, run_ns);
+    __sync_fetch_and_add(&vm->ended_run_delay_ns, run_delay_ns);
+    __sync_fetch_and_add(&vm->ended_switches, switches);
+    if (__sync_fetch_and_add(&vm->threads, -1) == 1) vm->ended_ns = bpf_ktime_get_boot_ns();
 }
 
 /* Both tasks are looked at, and a task that is no VM's costs two misses in task storage. The
