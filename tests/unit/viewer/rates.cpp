@@ -1,0 +1,90 @@
+#include "viewer/model/rates.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/viewer/samples.h"
+
+namespace virtpulse::viewer {
+namespace {
+
+CounterReading reading(double time_s, std::uint64_t run_delay_ns, std::uint64_t read_ops,
+                       std::uint64_t write_bytes) {
+    return reading_of(test::counting_vm("a", run_delay_ns, read_ops, write_bytes), time_s);
+}
+
+TEST_CASE("rates are differences over the time between the frames") {
+    const auto rates =
+        rates_between(reading(100, 1'000'000'000, 50, 0), reading(102, 1'500'000'000, 60, 8192));
+    CHECK(*rates.run_delay_percent == Approx(25));
+    CHECK(*rates.read_ops_s == Approx(5));
+    CHECK(*rates.write_bytes_s == Approx(4096));
+    CHECK_FALSE(rates.write_ops_s);  // never counted: unknown, not 0
+    CHECK_FALSE(rates.read_bytes_s);
+}
+
+TEST_CASE("a counter that runs backwards is unknown, the others are not") {
+    const auto rates = rates_between(reading(100, 5'000, 50, 10), reading(101, 10'000, 49, 20));
+    CHECK_FALSE(rates.read_ops_s);
+    CHECK(rates.run_delay_percent);
+    CHECK(*rates.write_bytes_s == Approx(10));
+}
+
+TEST_CASE("counters that began anew say nothing, though they grew") {
+    auto after = reading(101, 10'000, 60, 20);
+    after.since = 2;
+    CHECK(rates_between(reading(100, 5'000, 50, 10), after) == VmRates{});
+}
+
+TEST_CASE("no time passed, or time ran backwards") {
+    const auto before = reading(100, 5'000, 50, 10);
+    CHECK(rates_between(before, reading(100, 6'000, 60, 20)) == VmRates{});
+    CHECK(rates_between(before, reading(99, 6'000, 60, 20)) == VmRates{});
+}
+
+TEST_CASE("devices are summed; one that was not there before waits for its second reading") {
+    const auto before = reading(100, 0, 10, 0);
+    auto after = reading(101, 0, 13, 0);
+    wire::BlockCounters second;
+    second.device = "vdb";
+    second.read_ops = 1'000'000;
+    after.block.push_back(second);
+    CHECK(*rates_between(before, after).read_ops_s == Approx(3));
+
+    auto third = reading(102, 0, 14, 0);
+    second.read_ops = 1'000'006;
+    third.block.push_back(second);
+    CHECK(*rates_between(after, third).read_ops_s == Approx(7));
+    // And unplugged again.
+    CHECK(*rates_between(third, reading(103, 0, 15, 0)).read_ops_s == Approx(1));
+}
+
+TEST_CASE("a reset is unknown for one sample") {
+    RateTracker tracker;
+    const auto take = [&](double time_s, std::uint64_t read_ops) {
+        const auto vm = test::counting_vm("a", 0, read_ops, 0);
+        tracker.take(RateTracker::key_of(vm), reading_of(vm, time_s));
+        return tracker.rates(vm).read_ops_s;
+    };
+    CHECK_FALSE(take(100, 500));
+    CHECK(*take(101, 510) == Approx(10));
+    CHECK_FALSE(take(102, 3));
+    CHECK(*take(103, 4) == Approx(1));
+}
+
+TEST_CASE("a VM that starts again is another one") {
+    RateTracker tracker;
+    auto vm = test::counting_vm("a", 0, 500, 0);
+    vm.ext->start = 1;
+    tracker.take(RateTracker::key_of(vm), reading_of(vm, 100));
+    vm.ext->start = 2;
+    vm.ext->block[0].read_ops = 600;
+    tracker.take(RateTracker::key_of(vm), reading_of(vm, 101));
+    CHECK_FALSE(tracker.rates(vm).read_ops_s);
+    CHECK(tracker.size() == 2);
+    const wire::VmState kept{vm, false, 1, 101};
+    tracker.keep_only({&kept, 1});
+    CHECK(tracker.size() == 1);
+}
+
+}  // namespace
+}  // namespace virtpulse::viewer

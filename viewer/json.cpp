@@ -1,0 +1,159 @@
+#include "viewer/json.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <optional>
+#include <string_view>
+
+#include "wire/frame_codec.h"
+#include "wire/json_writer.h"
+
+namespace virtpulse::viewer {
+namespace {
+
+constexpr std::size_t longest_text = 4096;  // bytes of a reason
+
+// What the viewer worked out itself is not known to more digits than this.
+std::optional<double> rounded(const std::optional<double>& value) {
+    if (!value) return std::nullopt;
+    return std::round(*value * 1000) / 1000;
+}
+
+std::optional<double> seconds(Clock::duration duration) {
+    return rounded(std::chrono::duration<double>(duration).count());
+}
+
+// JSON may hold U+0080 to U+009F as they are, but some are commands to a terminal, and a terminal
+// is where a line may end up. Outside of strings JSON has no such bytes.
+void escape_terminal_commands(std::string& json, std::size_t begin) {
+    constexpr char lead = '\xC2';
+    for (auto at = json.find(lead, begin); at != std::string::npos; at = json.find(lead, at + 1)) {
+        const auto code = at + 1 < json.size() ? static_cast<unsigned char>(json[at + 1]) : 0U;
+        if (code < 0x80 || code > 0x9F) continue;
+        char escaped[8];
+        (void)std::snprintf(escaped, sizeof escaped, "\\u%04x", code);
+        json.replace(at, 2, escaped);
+    }
+}
+
+void write_text(wire::JsonWriter& json, std::string_view name, std::string_view text) {
+    json.key(name);
+    json.string(text, longest_text);
+}
+
+void write_text_or_null(wire::JsonWriter& json, std::string_view name, std::string_view text) {
+    json.key(name);
+    if (text.empty()) {
+        json.null();
+    } else {
+        json.string(text, longest_text);
+    }
+}
+
+void write_link(wire::JsonWriter& json, const LinkStatus& link, Clock::time_point now) {
+    const bool waiting = link.state == LinkState::waiting;
+    json.open('{');
+    write_text(json, "address", link.address);
+    write_text(json, "state", link_state_name(link.state));
+    write_text_or_null(json, "reason", link.reason);
+    json.member_or_null("since_s", seconds(now - link.since));
+    json.member_or_null("next_attempt_s",
+                        waiting ? seconds(link.next_attempt - now) : std::nullopt);
+    json.member("frames", link.frames);
+    json.member("bad_frames", link.bad_frames);
+    json.close('}');
+}
+
+void write_vm(wire::JsonWriter& json, const VmView& view) {
+    const auto& vm = view.state->vm;
+    const auto& rates = view.rates;
+    const auto ext = vm.ext.value_or(wire::VmExt{});
+    json.open('{');
+    write_text(json, "name", vm.name);
+    write_text(json, "uuid", vm.uuid);
+    json.member("state", static_cast<std::uint64_t>(vm.state));
+    write_text(json, "state_name", state_name(vm.state));
+    json.key("stale");
+    json.boolean(view.state->stale);
+    json.member_or_null("cpu", vm.cpu);
+    json.member_or_null("ram", vm.ram);
+    json.member_or_null("maxram", vm.maxram);
+    json.member_or_null("vcpus", ext.vcpus);
+    json.member_or_null("pid", ext.pid);
+    json.member_or_null("rss_bytes", ext.rss_bytes);
+    json.member_or_null("run_delay_percent", rounded(rates.run_delay_percent));
+    json.member_or_null("read_ops_s", rounded(rates.read_ops_s));
+    json.member_or_null("write_ops_s", rounded(rates.write_ops_s));
+    json.member_or_null("read_bytes_s", rounded(rates.read_bytes_s));
+    json.member_or_null("write_bytes_s", rounded(rates.write_bytes_s));
+    json.close('}');
+}
+
+void write_health(wire::JsonWriter& json, const Health& health) {
+    json.member_or_null("health", rounded(health.severity));
+    write_text(json, "level", level_name(health.level));
+    json.key("reasons");
+    json.open('[');
+    for (const auto& reason : health.reasons)
+        json.string(reason, longest_text);
+    json.close(']');
+}
+
+void write_host(wire::JsonWriter& json, const HostView& view) {
+    const auto& host = view.state->host();
+    json.open('{');
+    write_text(json, "name", host.name);
+    json.key("time");
+    json.number(host.time);
+    json.member_or_null("age_s", rounded(view.age_s));
+    json.key("live");
+    json.boolean(view.live);
+    write_health(json, view.health);
+    json.member_or_null("cpu", host.cpu);
+    json.member_or_null("ram", host.ram);
+    json.member_or_null("disk", host.disk);
+    json.member_or_null("cputemp", host.cputemp);
+    json.member_or_null("mbtemp", host.mbtemp);
+    write_text_or_null(json, "source", host.ext && host.ext->source ? *host.ext->source : "");
+    json.key("missing");
+    json.open('{');
+    if (host.ext) {
+        for (const auto& [source, reason] : host.ext->missing) {
+            json.text_key(source, wire::longest_name);
+            json.string(reason, longest_text);
+        }
+    }
+    json.close('}');
+    json.key("vms");
+    json.open('[');
+    for (const auto& vm : view.vms)
+        write_vm(json, vm);
+    json.close(']');
+    json.close('}');
+}
+
+}  // namespace
+
+void append_json_line(const Picture& picture, std::string& out) {
+    const std::size_t begin = out.size();
+    wire::JsonWriter json(out);
+    json.open('{');
+    json.key("time");
+    json.number(picture.time_s);
+    json.key("collectors");
+    json.open('[');
+    for (const auto* link : picture.links)
+        write_link(json, *link, picture.now);
+    json.close(']');
+    json.key("hosts");
+    json.open('[');
+    for (const auto& host : picture.hosts)
+        write_host(json, host);
+    json.close(']');
+    json.close('}');
+    escape_terminal_commands(out, begin);
+    out += '\n';
+}
+
+}  // namespace virtpulse::viewer

@@ -1,0 +1,144 @@
+#include "viewer/link/connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "viewer/link/lookup.h"
+#include "wire/message.h"
+
+namespace virtpulse::viewer {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr std::size_t read_bytes = std::size_t{64} << 10;
+
+std::string reason_of(const boost::system::error_code& error) {
+    if (error == asio::error::connection_refused) return "connection refused";
+    if (error == asio::error::eof) return "closed by the collector";
+    if (error == asio::error::connection_reset) return "reset by the collector";
+    if (error == asio::error::timed_out) return "the collector does not answer any more";
+    if (error == asio::error::host_unreachable) return "no route to the host";
+    if (error == asio::error::network_unreachable) return "the network is not reachable";
+    return error.message();
+}
+
+// A peer that is switched off, or behind a firewall that forgot us, is noticed within 25 s.
+void keep_alive(tcp::socket& socket) {
+    const auto set = [&](int level, int option, int value) {
+        // Where this fails the connection is still of use.
+        (void)::setsockopt(socket.native_handle(), level, option, &value, sizeof value);
+    };
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 10);  // s of silence
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+}  // namespace
+
+Connection::Connection(asio::any_io_executor executor, Endpoint endpoint, OnFrame on_frame)
+    : executor_(std::move(executor)),
+      endpoint_(std::move(endpoint)),
+      on_frame_(std::move(on_frame)),
+      random_(std::random_device{}()) {
+    status_.address = endpoint_.text();
+    status_.since = std::chrono::steady_clock::now();
+}
+
+asio::awaitable<void> Connection::run() {
+    asio::steady_timer timer(executor_);
+    for (;;) {
+        enter(LinkState::connecting);
+        status_.reason = co_await attempt();
+        const double random = std::uniform_real_distribution<double>()(random_);
+        timer.expires_after(backoff_.next(random));
+        status_.next_attempt = timer.expiry();
+        enter(LinkState::waiting);
+        co_await timer.async_wait(asio::use_awaitable);
+    }
+}
+
+asio::awaitable<std::string> Connection::attempt() {
+    auto socket = co_await connect();
+    if (!socket) co_return socket.error().message;
+    keep_alive(*socket);
+    status_.reason.clear();
+    enter(LinkState::connected);
+    co_return co_await read_until_it_ends(std::move(*socket));
+}
+
+asio::awaitable<Result<Connection::Socket>> Connection::connect() {
+    using asio::experimental::awaitable_operators::operator||;
+    // Looked up at each attempt: a collector may have moved.
+    const auto addresses = co_await look_up(endpoint_, connect_patience);
+    if (!addresses) co_return addresses.error();
+    std::string reason;
+    for (const auto& address : *addresses) {
+        tcp::socket socket(executor_);
+        asio::steady_timer timer(executor_, connect_patience);
+        const auto first =
+            co_await (socket.async_connect(address, asio::as_tuple(asio::use_awaitable)) ||
+                      timer.async_wait(asio::as_tuple(asio::use_awaitable)));
+        if (first.index() != 0) {
+            reason = "no answer within 5 s";
+            continue;
+        }
+        const auto error = std::get<0>(std::get<0>(first));
+        if (!error) co_return socket;
+        reason = reason_of(error);
+    }
+    co_return Error{reason, 0};
+}
+
+asio::awaitable<std::string> Connection::read_until_it_ends(Socket socket) {
+    wire::MessageReader reader(wire::longest_message);
+    std::vector<std::byte> bytes(read_bytes);
+    for (;;) {
+        const auto [error, count] = co_await socket.async_read_some(
+            asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
+        if (error) co_return reason_of(error);
+        reader.feed(std::span(bytes).first(count));
+        for (;;) {
+            const auto message = reader.next();
+            if (!message) {
+                co_return message.error().message + ": is this a virtpulse collector?";
+            }
+            if (!*message) break;
+            if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::live)) {
+                take_live((*message)->text);
+            }
+        }
+    }
+}
+
+void Connection::take_live(std::string_view json) {
+    ++status_.frames;
+    if (auto fault = on_frame_(json)) {
+        ++status_.bad_frames;
+        status_.last_fault = std::move(*fault);
+        return;
+    }
+    // Only a peer that sends frames is a collector; anything else is asked less and less often.
+    backoff_.reset();
+}
+
+void Connection::enter(LinkState state) {
+    status_.state = state;
+    status_.since = std::chrono::steady_clock::now();
+}
+
+}  // namespace virtpulse::viewer

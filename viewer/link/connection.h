@@ -1,0 +1,55 @@
+// The connection to one collector: made, kept, and made again.
+#pragma once
+
+#include <utility>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "base/endpoint.h"
+#include "base/result.h"
+#include "viewer/link/backoff.h"
+#include "viewer/link/status.h"
+
+namespace virtpulse::viewer {
+
+inline constexpr auto connect_patience = std::chrono::seconds(5);  // for each address
+
+class Connection {
+  public:
+    // Is given each live sample's text; says what is wrong with it where it is no frame.
+    using OnFrame = std::function<std::optional<std::string>(std::string_view json)>;
+
+    Connection(boost::asio::any_io_executor executor, Endpoint endpoint, OnFrame on_frame);
+
+    // Connects, reads, and begins again whenever that fails; never ends by itself.
+    boost::asio::awaitable<void> run();
+    [[nodiscard]] const LinkStatus& status() const { return status_; }
+
+  private:
+    using Socket = boost::asio::ip::tcp::socket;
+
+    // Each gives the reason why the connection does not stand.
+    boost::asio::awaitable<std::string> attempt();
+    boost::asio::awaitable<std::string> read_until_it_ends(Socket socket);
+    boost::asio::awaitable<Result<Socket>> connect();
+    void enter(LinkState state);
+    void take_live(std::string_view json);
+
+    boost::asio::any_io_executor executor_;
+    Endpoint endpoint_;
+    OnFrame on_frame_;
+    LinkStatus status_;
+    Backoff backoff_;
+    std::minstd_rand random_;
+};
+
+}  // namespace virtpulse::viewer

@@ -1,0 +1,111 @@
+#include "viewer/model/grid.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace virtpulse::viewer {
+namespace {
+
+// How often the host sends: as it says itself, else as far apart as its last two samples were.
+Clock::duration interval_of(const wire::Host& host, double last_time_s, Clock::duration known) {
+    constexpr double longest_s = std::chrono::duration<double>(forget_after).count();
+    double seconds = host.time - last_time_s;
+    if (host.ext && host.ext->interval_ms) {
+        seconds = static_cast<double>(*host.ext->interval_ms) / 1e3;
+    } else if (!(seconds > 0 && seconds < longest_s)) {
+        return known;
+    }
+    return std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double>(std::clamp(seconds, 0.0, longest_s)));
+}
+
+}  // namespace
+
+bool Grid::take(wire::Frame&& frame, std::size_t source, Clock::time_point now) {
+    auto at = hosts_.find(frame.host.name);
+    if (at == hosts_.end()) {
+        if (hosts_.size() >= most_hosts) {
+            ++refused_;
+            return false;
+        }
+        at = hosts_.try_emplace(frame.host.name).first;
+    } else if (!brings_news(at->second, frame.host, source, now)) {
+        return false;
+    }
+    auto& record = at->second;
+    if (record.state.vms().size() >= most_vms) {
+        ++refused_;
+        return false;
+    }
+
+    const bool is_first = record.state.parts_expected() == 0;
+    const double time_s = frame.host.time;
+    const double last_time_s = is_first ? time_s : record.state.host().time;
+    std::vector<std::pair<std::string, CounterReading>> readings;
+    readings.reserve(frame.vms.size());
+    for (const auto& vm : frame.vms) {
+        readings.emplace_back(RateTracker::key_of(vm), reading_of(vm, time_s));
+    }
+    if (!record.state.apply(std::move(frame))) {
+        if (is_first) hosts_.erase(at);
+        return false;
+    }
+    for (auto& [key, reading] : readings)
+        record.rates.take(key, std::move(reading));
+    if (record.rates.size() > record.state.vms().size()) {
+        record.rates.keep_only(record.state.vms());
+    }
+    record.interval = interval_of(record.state.host(), last_time_s, record.interval);
+    record.arrived = now;
+    record.source = source;
+    return true;
+}
+
+bool Grid::brings_news(const Record& record, const wire::Host& host, std::size_t source,
+                       Clock::time_point now) {
+    const auto& known = record.state.host();
+    const bool numbered = host.ext && host.ext->sample;
+    // Two collectors relay the same frame, and each sends its newest when it is connected to
+    // again. Samples that carry a number are told apart by the host's state.
+    if (!numbered && host.time == known.time) return false;
+    // One collector may have lost the host long ago. Its old frame must not pass for the host's
+    // clock having been set back while another collector still has the host live.
+    return source == record.source || host.time >= known.time || !is_live(record, now);
+}
+
+bool Grid::is_live(const Record& record, Clock::time_point now) {
+    const auto patience =
+        std::max<Clock::duration>(least_fading, missed_before_fading * record.interval);
+    return now - record.arrived < patience;
+}
+
+void Grid::forget(Clock::time_point now) {
+    std::erase_if(hosts_,
+                  [now](const auto& entry) { return now - entry.second.arrived >= forget_after; });
+}
+
+std::vector<HostView> Grid::view(Clock::time_point now) const {
+    std::vector<HostView> hosts;
+    hosts.reserve(hosts_.size());
+    for (const auto& [name, record] : hosts_) {
+        HostView host{&record.state,
+                      health_of(record.state.host()),
+                      std::chrono::duration<double>(now - record.arrived).count(),
+                      is_live(record, now),
+                      {}};
+        host.vms.reserve(record.state.vms().size());
+        for (const auto& vm : record.state.vms()) {
+            host.vms.push_back({&vm, record.rates.rates(vm.vm)});
+        }
+        hosts.push_back(std::move(host));
+    }
+    return hosts;
+}
+
+void keep_unhealthy(std::vector<HostView>& hosts) {
+    std::erase_if(hosts, [](const HostView& host) { return !host.health.unhealthy(); });
+    std::ranges::stable_sort(hosts, std::ranges::greater{},
+                             [](const HostView& host) { return host.health.severity.value_or(0); });
+}
+
+}  // namespace virtpulse::viewer

@@ -1,0 +1,58 @@
+#include "viewer/model/health.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace virtpulse::viewer {
+
+std::string_view level_name(Level level) {
+    switch (level) {
+        case Level::good:
+            return "good";
+        case Level::warn:
+            return "warn";
+        case Level::bad:
+            return "bad";
+        case Level::unknown:
+            break;
+    }
+    return "unknown";
+}
+
+double severity_of(const Threshold& threshold, double value) {
+    if (value <= threshold.well) return 0;
+    if (value >= threshold.critical) return 1;
+    if (value < threshold.high) {
+        return 0.5 * (value - threshold.well) / (threshold.high - threshold.well);
+    }
+    return 0.5 + 0.5 * (value - threshold.high) / (threshold.critical - threshold.high);
+}
+
+Level level_of(double severity) {
+    if (severity >= bad_severity) return Level::bad;
+    return severity >= warn_severity ? Level::warn : Level::good;
+}
+
+Health health_of(const wire::Host& host) {
+    Health health;
+    std::vector<std::pair<double, std::string>> reasons;
+    for (const auto& threshold : thresholds) {
+        const auto& value = host.*threshold.figure;
+        if (!value || !std::isfinite(*value)) continue;
+        const double severity = severity_of(threshold, *value);
+        health.severity = std::max(severity, health.severity.value_or(0));
+        if (severity < warn_severity) continue;
+        reasons.emplace_back(severity, std::string(threshold.name) + ' ' +
+                                           std::to_string(std::lround(*value)) + ' ' +
+                                           std::string(threshold.unit));
+    }
+    if (health.severity) health.level = level_of(*health.severity);
+    std::ranges::stable_sort(reasons, std::ranges::greater{},
+                             [](const auto& reason) { return reason.first; });
+    for (auto& [severity, text] : reasons)
+        health.reasons.push_back(std::move(text));
+    return health;
+}
+
+}  // namespace virtpulse::viewer

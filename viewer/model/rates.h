@@ -1,0 +1,62 @@
+// What a VM does per second, from the difference of two readings of its cumulative counters.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "wire/frame.h"
+#include "wire/host_state.h"
+
+namespace virtpulse::viewer {
+
+struct VmRates {
+    std::optional<double> run_delay_percent;  // of the elapsed time; over 100 where threads queue
+    std::optional<double> read_ops_s;         // over all devices, as are the next three
+    std::optional<double> write_ops_s;
+    std::optional<double> read_bytes_s;
+    std::optional<double> write_bytes_s;
+
+    bool operator==(const VmRates&) const = default;
+};
+
+struct CounterReading {
+    double time_s = 0;  // the frame's `time`
+    std::optional<std::uint64_t> since;
+    std::optional<std::uint64_t> run_delay_ns;
+    std::vector<wire::BlockCounters> block;
+};
+
+// What `vm` had counted at the time of its frame.
+CounterReading reading_of(const wire::Vm& vm, double time_s);
+
+// Unknown where a counter is missing in one of them or ran backwards, where the counters began
+// anew between them, and where no time passed. A device that one of them lacks takes no part.
+VmRates rates_between(const CounterReading& before, const CounterReading& after);
+
+// Rates of the VMs of one host.
+class RateTracker {
+  public:
+    // Takes in what a frame said of a VM; call it for frames in the order in which they count.
+    void take(const std::string& key, CounterReading&& reading);
+    // Unknown rates for a VM with fewer than two readings.
+    [[nodiscard]] VmRates rates(const wire::Vm& vm) const;
+    // Forgets the VMs that are not among these.
+    void keep_only(std::span<const wire::VmState> vms);
+    [[nodiscard]] std::size_t size() const { return tracks_.size(); }
+
+    // A VM that starts again, or another of the same uuid, has counters of its own.
+    static std::string key_of(const wire::Vm& vm);
+
+  private:
+    struct Track {
+        CounterReading last;
+        VmRates rates;
+    };
+    std::unordered_map<std::string, Track> tracks_;
+};
+
+}  // namespace virtpulse::viewer

@@ -1,0 +1,93 @@
+#include "viewer/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <string>
+#include <utility>
+
+namespace virtpulse::viewer {
+namespace {
+
+constexpr int wrong_use = 2;
+constexpr std::size_t most_collectors = 64;
+
+constexpr const char* examples = R"(Examples:
+  virtpulse-viewer
+      the list, from a collector on this machine
+  virtpulse-viewer --collector grid1 --collector grid2:56001 --unhealthy
+      hosts in bad health only, worst first, from two collectors
+  virtpulse-viewer --collector '[2001:db8::7]:56000' --json --count 3
+      three JSON documents, one a line
+
+Exit codes: 0 done; 1 with --count, nothing was received; 2 wrong use.)";
+
+std::optional<Error> read_collectors(const std::vector<std::string>& texts,
+                                     std::vector<Endpoint>& collectors) {
+    for (const auto& text : texts) {
+        auto endpoint = parse_endpoint(text, viewer_port);
+        if (!endpoint) return endpoint.error().within("--collector");
+        if (std::ranges::find(collectors, *endpoint) == collectors.end()) {
+            collectors.push_back(std::move(*endpoint));
+        }
+    }
+    if (collectors.size() > most_collectors) {
+        return Error{"--collector: more than " + std::to_string(most_collectors) + " collectors"};
+    }
+    if (collectors.empty()) collectors.push_back({"127.0.0.1", viewer_port});
+    return std::nullopt;
+}
+
+ParsedOptions refuse(const std::string& message) {
+    const std::string line = message.substr(0, message.find('\n'));
+    std::cerr << "virtpulse-viewer: " << line << "; --help explains\n";
+    return {std::nullopt, wrong_use};
+}
+
+}  // namespace
+
+ParsedOptions parse_options(int argc, const char* const* argv) {
+    CLI::App app("Shows the health of hypervisors and of their virtual machines, second by second.",
+                 "virtpulse-viewer");
+    app.footer(examples);
+    app.set_version_flag("--version", "virtpulse-viewer " VIRTPULSE_VERSION);
+    app.set_config("--config", "",
+                   "Read options from this file: collector = [\"grid1\", \"grid2\"]")
+        ->type_name("FILE");
+    app.allow_config_extras(CLI::config_extras_mode::error);
+
+    std::vector<std::string> collectors;
+    bool list = false;
+    bool json = false;
+    Options options;
+    std::uint64_t count = 0;
+    app.add_option("--collector", collectors,
+                   "Collector to connect to, again for several (127.0.0.1:56000 if none is given)")
+        ->type_name("HOST[:PORT]");
+    auto* list_flag =
+        app.add_flag("--list", list, "A table that refreshes each second (the default)");
+    auto* json_flag =
+        app.add_flag("--json", json, "One JSON document a line each second")->excludes(list_flag);
+    list_flag->excludes(json_flag);
+    app.add_flag("--unhealthy", options.unhealthy_only,
+                 "Only hosts whose health is warn or bad, the worst first");
+    auto* count_option = app.add_option("--count", count, "End after N refreshes")
+                             ->type_name("N")
+                             ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 32));
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& asked) {  // --help, --version
+        return {std::nullopt, app.exit(asked)};
+    } catch (const CLI::ParseError& mistake) {
+        return refuse(mistake.what());
+    }
+    if (const auto error = read_collectors(collectors, options.collectors)) {
+        return refuse(error->message);
+    }
+    options.mode = json ? Mode::json : Mode::list;
+    if (count_option->count() > 0) options.count = count;
+    return {std::move(options), 0};
+}
+
+}  // namespace virtpulse::viewer

@@ -1,0 +1,29 @@
+// The command line and the configuration file.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/endpoint.h"
+
+namespace virtpulse::viewer {
+
+enum class Mode : std::uint8_t { list, json };
+
+struct Options {
+    std::vector<Endpoint> collectors;
+    Mode mode = Mode::list;
+    bool unhealthy_only = false;
+    std::optional<std::uint64_t> count;  // refreshes; absent: until it is told to end
+};
+
+// Reads the arguments, and prints what --help, --version or a mistake call for: then there are no
+// options, but the exit code.
+struct ParsedOptions {
+    std::optional<Options> options;
+    int exit_code = 0;
+};
+ParsedOptions parse_options(int argc, const char* const* argv);
+
+}  // namespace virtpulse::viewer

@@ -1,0 +1,225 @@
+#include "viewer/program.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <deque>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/terminal_text.h"
+#include "viewer/json.h"
+#include "viewer/link/connection.h"
+#include "viewer/model/grid.h"
+#include "viewer/terminal/list.h"
+#include "viewer/terminal/list_header.h"
+#include "viewer/terminal/output.h"
+#include "wire/frame_codec.h"
+
+namespace virtpulse::viewer {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+constexpr auto refresh_interval = std::chrono::seconds(1);
+constexpr auto first_look = milliseconds(150);  // on a screen, so that it is not empty at first
+constexpr auto retry_output = milliseconds(5);  // while the reader of our output is slow
+
+std::string local_clock(std::time_t now) {
+    std::tm parts{};
+    ::localtime_r(&now, &parts);
+    char text[16];
+    return {text, std::strftime(text, sizeof text, "%H:%M:%S", &parts)};
+}
+
+class Program {
+  public:
+    explicit Program(const Options& options) : options_(options), output_(STDOUT_FILENO) {
+        for (const auto& endpoint : options.collectors) {
+            const std::size_t source = links_.size();
+            links_.emplace_back(
+                io_.get_executor(), endpoint,
+                [this, source](std::string_view json) { return take_frame(json, source); });
+        }
+    }
+
+    int run() {
+        for (auto& link : links_)
+            spawn(link.run());
+        spawn(present());
+        if (draws_over()) spawn(follow_resizes());
+        asio::signal_set ends(io_, SIGINT, SIGTERM, SIGHUP);
+        ends.async_wait([this](const auto& error, int) {
+            if (!error) finish(0);
+        });
+        io_.run();
+        if (!complaint_.empty()) std::cerr << "virtpulse-viewer: " << complaint_ << '\n';
+        return exit_code_;
+    }
+
+  private:
+    void spawn(asio::awaitable<void> task) {
+        asio::co_spawn(io_, std::move(task), [](const std::exception_ptr& error) {
+            if (error) std::rethrow_exception(error);  // out of io_.run()
+        });
+    }
+
+    void finish(int exit_code, std::string complaint = {}) {
+        exit_code_ = exit_code;
+        complaint_ = std::move(complaint);
+        io_.stop();
+    }
+
+    std::optional<std::string> take_frame(std::string_view json, std::size_t source) {
+        if (const auto fault = parser_.parse(json, frame_)) return fault->message();
+        grid_.take(std::move(frame_), source, Clock::now());
+        received_ = true;
+        return std::nullopt;
+    }
+
+    [[nodiscard]] bool draws_over() const {
+        return options_.mode == Mode::list && output_.is_screen();
+    }
+
+    Picture picture() {
+        const auto now = Clock::now();
+        const auto wall = std::chrono::system_clock::now();
+        grid_.forget(now);
+        std::vector<const LinkStatus*> links;
+        for (const auto& link : links_)
+            links.push_back(&link.status());
+        auto picture = picture_of(grid_, std::move(links), options_.unhealthy_only, now);
+        picture.time_s = std::chrono::duration<double>(wall.time_since_epoch()).count();
+        picture.clock_text = local_clock(std::chrono::system_clock::to_time_t(wall));
+        return picture;
+    }
+
+    std::string refresh() {
+        std::string text;
+        if (options_.mode == Mode::json) {
+            append_json_line(picture(), text);
+        } else if (draws_over()) {
+            const auto size = output_.size();
+            // The last line is the cursor's.
+            const auto lines = render_list(
+                picture(),
+                {size.columns, std::max<std::size_t>(size.rows, 2) - 1, output_.has_colour()});
+            text = screen_update(lines, std::exchange(drawn_size_, size) != size);
+        } else {
+            for (const auto& line : render_list(picture(), {}))
+                text += line + '\n';
+            text += '\n';
+        }
+        return text;
+    }
+
+    // False where the program is to end.
+    bool flush() {
+        const auto done = output_.flush();
+        if (done) return true;
+        if (done.error().code == EPIPE) {
+            finish(0);  // `| head` has seen enough
+        } else {
+            finish(1, done.error().message);
+        }
+        return false;
+    }
+
+    asio::awaitable<void> present() {
+        asio::steady_timer timer(io_);
+        auto next = Clock::now() + refresh_interval;
+        if (draws_over()) {
+            timer.expires_after(first_look);
+            co_await timer.async_wait(asio::use_awaitable);
+            output_.put(refresh());
+            if (!flush()) co_return;
+        }
+        for (std::uint64_t shown = 0; !options_.count || shown < *options_.count; ++shown) {
+            timer.expires_at(next);
+            co_await timer.async_wait(asio::use_awaitable);
+            // A refresh is never laid over an unfinished one: a slow reader sees fewer of them.
+            while (!output_.idle()) {
+                if (!flush()) co_return;
+                if (output_.idle()) break;
+                timer.expires_after(retry_output);
+                co_await timer.async_wait(asio::use_awaitable);
+            }
+            output_.put(refresh());
+            if (!flush()) co_return;
+            next = std::max(next + refresh_interval, Clock::now());
+        }
+        while (!output_.idle()) {
+            timer.expires_after(retry_output);
+            co_await timer.async_wait(asio::use_awaitable);
+            if (!flush()) co_return;
+        }
+        if (received_) {
+            finish(0);
+        } else {
+            finish(1, nothing_received());
+        }
+    }
+
+    std::string nothing_received() {
+        const auto seen = picture();
+        std::string text = "no frame received";
+        for (const auto* link : seen.links) {
+            text += "; " + sanitised(link->address) + ": " + link_text(*link, seen.now);
+        }
+        return text;
+    }
+
+    asio::awaitable<void> follow_resizes() {
+        asio::signal_set resized(io_, SIGWINCH);
+        for (;;) {
+            co_await resized.async_wait(asio::use_awaitable);
+            if (!output_.idle()) continue;
+            output_.put(refresh());
+            if (!flush()) co_return;
+        }
+    }
+
+    const Options& options_;
+    Output output_;
+    Grid grid_;
+    wire::FrameParser parser_;
+    wire::Frame frame_;
+    std::deque<Connection> links_;  // their coroutines hold on to their addresses
+    ScreenSize drawn_size_{0, 0};
+    bool received_ = false;
+    int exit_code_ = 0;
+    std::string complaint_;
+    asio::io_context io_;  // last: what waits in it goes before what it refers to
+};
+
+}  // namespace
+
+int run_viewer(const Options& options) {
+    // The reader of our output may go at any time; write then says so.
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        Program program(options);
+        return program.run();
+    } catch (const std::exception& error) {
+        std::cerr << "virtpulse-viewer: " << error.what() << '\n';
+        return 1;
+    }
+}
+
+}  // namespace virtpulse::viewer
