@@ -9,7 +9,6 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <map>
 
 #include "base/text.h"
 
@@ -112,6 +111,9 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::string collectors_file;
     std::string interval = "1s";
     std::string libvirt = options.libvirt_uri;
+    std::string source = "auto";
+    std::string frames = "extended";
+    std::string print;
     std::uint64_t count = 0;
     bool check_config = false;
     bool unpin = false;
@@ -125,18 +127,14 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         ->type_name("FILE");
     app.add_option("--interval", interval, "Time between samples, 100ms to 60s")
         ->capture_default_str();
-    app.add_option("--source", options.source,
+    app.add_option("--source", source,
                    "Where VM figures come from: auto takes ebpf where it works, and says why not")
-        ->type_name("auto|ebpf|proc")
-        ->default_str("auto")
-        ->transform(CLI::CheckedTransformer(std::map<std::string, Source>{
-            {"auto", Source::automatic}, {"ebpf", Source::ebpf}, {"proc", Source::proc}}));
-    app.add_option("--frames", options.frames,
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "ebpf", "proc"}));
+    app.add_option("--frames", frames,
                    "standard: only what the protocol of 2011 has, one datagram a sample")
-        ->type_name("extended|standard")
-        ->default_str("extended")
-        ->transform(CLI::CheckedTransformer(std::map<std::string, wire::FrameStyle>{
-            {"extended", wire::FrameStyle::extended}, {"standard", wire::FrameStyle::standard}}));
+        ->capture_default_str()
+        ->check(CLI::IsMember({"extended", "standard"}));
     app.add_option("--max-datagram", options.max_datagram,
                    "Largest payload of an extended frame, bytes")
         ->type_name("N")
@@ -157,15 +155,12 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     app.add_option("--path-sysfs", options.root.sysfs, "Where /sys is")
         ->type_name("DIR")
         ->capture_default_str();
-    app.add_option("--print", options.print, "Print each sample on standard output too")
-        ->type_name("table|json")
-        ->transform(CLI::CheckedTransformer(
-            std::map<std::string, Print>{{"table", Print::table}, {"json", Print::json}}));
+    app.add_option("--print", print, "Print each sample on standard output too")
+        ->check(CLI::IsMember({"table", "json"}));
     auto* count_option = app.add_option("--count", count, "End after N samples")
                              ->type_name("N")
                              ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
     app.add_option("--log-level", options.log_level, "What goes to standard error")
-        ->type_name("debug|info|warn|error")
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     app.add_flag("--check-config", check_config, "Only check the options and the file, then end");
@@ -188,6 +183,9 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         !added) {
         return refuse(added.error().message);
     }
+    if (source != "auto") options.source = source == "ebpf" ? Source::ebpf : Source::proc;
+    if (frames == "standard") options.frames = wire::FrameStyle::standard;
+    if (!print.empty()) options.print = print == "json" ? Print::json : Print::table;
     options.libvirt_uri = libvirt == "none" ? std::string{} : libvirt;
     if (options.name.empty()) options.name = host_name();
     if (count_option->count() > 0) options.count = count;

@@ -57,10 +57,10 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext) {
     json.member("run_delay_ns", ext.run_delay_ns);
     json.member("switches", ext.switches);
     json.member("rss_bytes", ext.rss_bytes);
-    if (!ext.block.empty()) {
+    if (ext.block) {
         json.key("block");
         json.open('[');
-        for (const auto& block : ext.block)
+        for (const auto& block : *ext.block)
             write_block(json, block);
         json.close(']');
     }

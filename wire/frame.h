@@ -50,7 +50,8 @@ struct VmExt {
     std::optional<std::uint64_t> run_delay_ns;  // runnable but waiting for a CPU
     std::optional<std::uint64_t> switches;      // times a thread was put on a CPU
     std::optional<std::uint64_t> rss_bytes;
-    std::vector<BlockCounters> block;
+    // One for each device that the VM used; empty where it is known to have used none.
+    std::optional<std::vector<BlockCounters>> block;
 
     bool operator==(const VmExt&) const = default;
 };

@@ -179,12 +179,13 @@ class Reader {
         dom::array blocks;
         if (!array(object, "block", Need::nothing, blocks)) return;
         if (blocks.size() > most_blocks) return fail(FrameFault::out_of_range, "block");
+        out.block.emplace();
         for (const auto element : blocks) {
             dom::object block;
             if (element.get(block) != simdjson::SUCCESS) {
                 return fail(FrameFault::wrong_type, "block");
             }
-            read_block(block, out.block.emplace_back());
+            read_block(block, out.block->emplace_back());
         }
     }
 

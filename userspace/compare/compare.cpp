@@ -91,7 +91,8 @@ class Way {
     std::optional<BlockRates> block(const ProcessKey& process) {
         for (const auto& vm : report_.vms) {
             if (vm.process != process) continue;
-            return block_[process].advance(sum_of(vm.block), last_->time_since_epoch());
+            if (!vm.block) return std::nullopt;
+            return block_[process].advance(sum_of(*vm.block), last_->time_since_epoch());
         }
         return std::nullopt;
     }

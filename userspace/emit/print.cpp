@@ -46,7 +46,9 @@ std::optional<double> mebibytes(std::optional<std::uint64_t> bytes) {
 std::optional<std::uint64_t> total(const wire::VmExt& ext,
                                    std::optional<std::uint64_t> wire::BlockCounters::*member) {
     std::optional<std::uint64_t> sum;
-    for (const auto& block : ext.block) {
+    if (!ext.block) return std::nullopt;
+    if (ext.block->empty()) return 0;  // it has used no device
+    for (const auto& block : *ext.block) {
         if (const auto& value = block.*member) sum = sum.value_or(0) + *value;
     }
     return sum;

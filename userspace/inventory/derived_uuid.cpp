@@ -11,8 +11,8 @@ namespace virtpulse::agent {
 std::string derive_uuid(std::string_view machine_id, std::string_view guest_name,
                         const ProcessKey& process) {
     // Drawn once at random, and never to change.
-    constexpr boost::uuids::uuid ours{{0x5c, 0x1e, 0x8d, 0x42, 0x97, 0x0b, 0x4f, 0x63, 0xa8, 0x2f,
-                                       0x3d, 0xe1, 0x06, 0xb4, 0x7a, 0x95}};
+    constexpr boost::uuids::uuid ours{{0xc7, 0xd4, 0x1b, 0x1b, 0xae, 0x1c, 0x4f, 0x3d, 0x97, 0x5b,
+                                       0x02, 0xa8, 0x8d, 0x20, 0x65, 0xaa}};
     // NUL parts the fields: it is in no name, so that no two VMs make the same text.
     std::string text(machine_id);
     text += '\0';

@@ -3,12 +3,12 @@
 #include <libvirt/virterror.h>
 
 #include <algorithm>
-#include <ctime>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "userspace/inventory/libvirt_stats.h"
+#include "userspace/proc/clock.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -18,12 +18,6 @@ constexpr unsigned keepalive_count = 3;
 constexpr unsigned wanted_stats = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL |
                                   VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU |
                                   VIR_DOMAIN_STATS_BLOCK;
-
-std::chrono::nanoseconds time_since_boot() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-}
 
 std::optional<StatValue> value_of(const virTypedParameter& parameter) {
     switch (parameter.type) {
@@ -85,7 +79,7 @@ void LibvirtConnection::listen(const OnEvent& on_event) {
         connection_, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), owned.get(), free_on_event);
     // Without events the next interval brings the news.
-    if (callback_ >= 0) owned.release();
+    if (callback_ >= 0) static_cast<void>(owned.release());
 }
 
 LibvirtConnection::~LibvirtConnection() {
@@ -96,7 +90,7 @@ LibvirtConnection::~LibvirtConnection() {
 Result<LibvirtSnapshot> LibvirtConnection::take_snapshot() {
     LibvirtSnapshot snapshot;
     snapshot.taken = std::chrono::steady_clock::now();
-    snapshot.taken_since_boot = time_since_boot();
+    snapshot.taken_since_boot = since_boot();
     virDomainStatsRecordPtr* list = nullptr;
     const auto ask = [&] {
         const unsigned flags =

@@ -29,9 +29,9 @@ class ProcessTable {
   public:
     explicit ProcessTable(Root root) : root_(std::move(root)) {}
 
-    // Looks at `candidates`, those that are no VMs and so were refused before as well, and drops
-    // the processes that have ended. A candidate that is not a hypervisor yet (between fork and
-    // exec) or has no command line yet is looked at anew whenever it is named.
+    // Looks at those of `candidates` that are not known yet, and drops the processes that have
+    // ended. One that is no hypervisor, as between fork and exec, or has no command line yet is
+    // looked at again whenever it is named.
     void update(std::span<const pid_t> candidates);
 
     // By pid.

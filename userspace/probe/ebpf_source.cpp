@@ -11,9 +11,8 @@
 #include "userspace/probe/fold.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
-#include "userspace/proc/directory.h"
-#include "userspace/proc/executable.h"
 #include "userspace/proc/file.h"
+#include "userspace/proc/hypervisor_search.h"
 #include "userspace/proc/process_cgroup.h"
 #include "userspace/proc/process_files.h"
 
@@ -52,11 +51,12 @@ std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
 
 class EbpfSource final : public VmSource {
   public:
-    EbpfSource(Root root, KernelProbe probe, std::optional<PinDirectory> pins,
-               std::map<std::string, std::string> missing)
+    EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
+               std::optional<PinDirectory> pins, std::map<std::string, std::string> missing)
         : root_(std::move(root)),
           pins_(std::move(pins)),
           probe_(std::move(probe)),
+          search_(std::move(search)),
           devices_(root_),
           missing_(std::move(missing)),
           boot_to_epoch_ns_(epoch_of_boot_ns()) {}
@@ -76,7 +76,6 @@ class EbpfSource final : public VmSource {
     };
 
     Result<void> settle_pinned();
-    Result<void> search(std::vector<pid_t>& pids);
     Result<void> begin_watching(const ProcessKey& process, Watched& watched);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
@@ -85,6 +84,7 @@ class EbpfSource final : public VmSource {
     Root root_;
     std::optional<PinDirectory> pins_;
     KernelProbe probe_;
+    HypervisorSearch search_;
     BlockDevices devices_;
     std::map<std::string, std::string> missing_;
     std::uint64_t boot_to_epoch_ns_;
@@ -138,22 +138,13 @@ Result<void> EbpfSource::start() {
     return {};
 }
 
-Result<void> EbpfSource::search(std::vector<pid_t>& pids) {
-    auto processes = NumberedDirectory::open(root_.procfs);
-    if (!processes) return processes.error();
-    std::vector<NumberedDirectory::Entry> entries;
-    if (const auto listed = processes->list(entries); !listed) return listed;
-    for (const auto& entry : entries) {
-        if (runs_hypervisor(root_, entry.number)) pids.push_back(entry.number);
-    }
-    return {};
-}
-
 Result<std::vector<pid_t>> EbpfSource::candidates() {
     std::vector<pid_t> pids;
     if (const auto now = steady_clock::now(); now >= next_search_) {
         next_search_ = now + search_every;
-        if (const auto found = search(pids); !found) return found.error();
+        auto found = search_.search();
+        if (!found) return found.error();
+        pids = std::move(*found);
     }
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
     for (const auto& row : vm_rows_) {
@@ -269,8 +260,10 @@ void EbpfSource::report_block(SourceReport& report) {
     }
     const std::uint64_t now = boot_clock_ns();
     std::map<ProcessKey, VmCounters*> by_process;
-    for (auto& vm : report.vms)
+    for (auto& vm : report.vms) {
         by_process[vm.process] = &vm;
+        vm.block.emplace();
+    }
     for (const auto& [key, block] : block_rows_) {
         const auto found = by_process.find({static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)});
         if (found == by_process.end()) {
@@ -290,7 +283,7 @@ void EbpfSource::report_block(SourceReport& report) {
         if (block.discard_ops != 0) counters.discard_ops = block.discard_ops;
         counters.busy_ns = busy_until(block, now);
         counters.in_flight = in_flight(block);
-        found->second->block.push_back(std::move(counters));
+        found->second->block->push_back(std::move(counters));
     }
 }
 
@@ -311,8 +304,10 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
     }
     auto probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
     if (!probe) return probe.error();
-    auto source =
-        std::make_unique<EbpfSource>(root, std::move(*probe), std::move(pins), plan.missing);
+    auto search = HypervisorSearch::make(root);
+    if (!search) return search.error();
+    auto source = std::make_unique<EbpfSource>(root, std::move(*probe), std::move(*search),
+                                               std::move(pins), plan.missing);
     if (const auto started = source->start(); !started) return started.error();
     return std::unique_ptr<VmSource>(std::move(source));
 }

@@ -1,6 +1,6 @@
 #include "userspace/proc/clock.h"
 
-#include <time.h>
+#include <ctime>
 
 namespace virtpulse::agent {
 

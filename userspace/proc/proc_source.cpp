@@ -7,16 +7,10 @@
 #include <set>
 #include <utility>
 
-#include "userspace/proc/executable.h"
 #include "userspace/proc/file.h"
 
 namespace virtpulse::agent {
 namespace {
-
-// A process may become a qemu at any time (exec), most likely soon after its birth: it is looked at
-// in each of its first scans, and then in one of many.
-constexpr unsigned eager_looks = 10;
-constexpr std::uint64_t scans_between_looks = 16;
 
 std::size_t raise_open_file_limit() {
     rlimit limit{};
@@ -43,8 +37,8 @@ Result<std::uint64_t> read_uptime_ns(const Root& root, std::string& buffer) {
 }  // namespace
 
 Result<std::unique_ptr<ProcSource>> ProcSource::make(const Root& root) {
-    auto processes = NumberedDirectory::open(root.procfs);
-    if (!processes) return processes.error();
+    auto search = HypervisorSearch::make(root);
+    if (!search) return search.error();
     std::string buffer;
     const auto made = read_uptime_ns(root, buffer);
     if (!made) return made.error();
@@ -54,35 +48,18 @@ Result<std::unique_ptr<ProcSource>> ProcSource::make(const Root& root) {
     }
     // Half for threads; the rest for two files a VM and everything else.
     return std::unique_ptr<ProcSource>(
-        new ProcSource(root, std::move(*processes), *made, raise_open_file_limit() / 2));
+        new ProcSource(root, std::move(*search), *made, raise_open_file_limit() / 2));
 }
 
-ProcSource::ProcSource(Root root, NumberedDirectory processes, std::uint64_t made_ns,
+ProcSource::ProcSource(Root root, HypervisorSearch search, std::uint64_t made_ns,
                        std::size_t most_open_files)
     : root_(std::move(root)),
-      processes_(std::move(processes)),
+      search_(std::move(search)),
       made_ns_(made_ns),
       budget_(most_open_files) {}
 
 Result<std::vector<pid_t>> ProcSource::candidates() {
-    if (auto listed = processes_.list(entries_); !listed) return listed.error();
-    ++scan_;
-    std::vector<pid_t> found;
-    for (const auto& [pid, inode] : entries_) {
-        // The kernel gives the directory of each new process another inode number.
-        auto& known = known_.try_emplace(pid, Known{inode, scan_}).first->second;
-        if (known.inode != inode) known = {inode, scan_};
-        known.seen_in = scan_;
-        const bool look = known.looks < eager_looks ||
-                          (scan_ + static_cast<std::uint64_t>(pid)) % scans_between_looks == 0;
-        if (!known.is_hypervisor && look) {
-            ++known.looks;
-            known.is_hypervisor = runs_hypervisor(root_, pid);
-        }
-        if (known.is_hypervisor) found.push_back(pid);
-    }
-    std::erase_if(known_, [this](const auto& known) { return known.second.seen_in != scan_; });
-    return found;
+    return search_.search();
 }
 
 Result<void> ProcSource::watch(std::span<const ProcessKey> processes) {
@@ -163,12 +140,12 @@ Result<void> ProcSource::read(SourceReport& report) {
         out.switches = use.switches;
         out.threads = vm.threads.threads();
         if (const auto io = read_io(vm)) {
-            out.block.resize(1);
-            out.block[0].device = "total";
-            out.block[0].read_bytes = io->read_bytes - vm.io_base.read_bytes;
-            out.block[0].write_bytes = io->write_bytes - vm.io_base.write_bytes;
+            auto& total = out.block.emplace(1)[0];
+            total.device = "total";
+            total.read_bytes = io->read_bytes - vm.io_base.read_bytes;
+            total.write_bytes = io->write_bytes - vm.io_base.write_bytes;
         } else {
-            out.block.clear();
+            out.block.reset();
             if (!is_gone(io.error())) report.missing["io"] = io.error().message;
         }
     }

@@ -7,10 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "userspace/proc/directory.h"
+#include "userspace/proc/hypervisor_search.h"
 #include "userspace/proc/process_files.h"
 #include "userspace/proc/root.h"
 #include "userspace/proc/thread_sum.h"
@@ -33,12 +33,6 @@ class ProcSource final : public VmSource {
     Result<void> read(SourceReport& report) override;
 
   private:
-    struct Known {
-        std::uint64_t inode;
-        std::uint64_t seen_in;  // scan
-        unsigned looks = 0;
-        bool is_hypervisor = false;
-    };
     struct Watched {
         ThreadSum threads;
         Result<Fd> io;
@@ -48,18 +42,16 @@ class ProcSource final : public VmSource {
         ProcessIo io_base;
     };
 
-    ProcSource(Root root, NumberedDirectory processes, std::uint64_t made_ns,
+    ProcSource(Root root, HypervisorSearch search, std::uint64_t made_ns,
                std::size_t most_open_files);
     Result<Watched> begin(const ProcessKey& process);
     Result<ProcessIo> read_io(const Watched& vm);
 
     Root root_;
-    NumberedDirectory processes_;
+    HypervisorSearch search_;
     std::uint64_t made_ns_;  // since the host booted
     OpenFileBudget budget_;
     std::map<ProcessKey, Watched> watched_;  // goes before the budget does
-    std::unordered_map<pid_t, Known> known_;
-    std::uint64_t scan_ = 0;
     std::vector<NumberedDirectory::Entry> entries_;
     std::string buffer_;
 };

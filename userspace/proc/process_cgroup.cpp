@@ -55,6 +55,13 @@ bool is_shared(std::string_view name) {
            name == "init.scope" || (name.starts_with("session-") && name.ends_with(".scope"));
 }
 
+// Directories that libvirt, alone or with systemd, makes for one VM: whatever else is in there,
+// such as virtiofsd, works for it.
+bool is_libvirts(std::string_view name) {
+    return name.ends_with(".libvirt-qemu") ||
+           (name.starts_with("machine-qemu") && name.ends_with(".scope"));
+}
+
 // Whether no process but `pid` is in the directory.
 bool holds_only(const fs::path& directory, pid_t pid, std::string& buffer) {
     const auto text = read_file(directory / "cgroup.procs", buffer);
@@ -140,11 +147,12 @@ std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid) {
     const auto top = mount && top_path ? directory_of(*mount, *top_path) : std::nullopt;
     if (!top) return {};
 
-    // Every directory beneath is looked at for other processes, but only libvirt's are the VM's.
+    const bool may_hold_others = is_libvirts(top->filename().string());
     std::vector<std::uint64_t> ids;
     std::vector<fs::path> to_do{*top};
     for (std::size_t i = 0; i < to_do.size(); ++i) {
-        if (to_do.size() > most_directories || !holds_only(to_do[i], pid, buffer)) return {};
+        if (to_do.size() > most_directories) return {};
+        if (!may_hold_others && !holds_only(to_do[i], pid, buffer)) return {};
         struct stat status {};
         if (::stat(to_do[i].c_str(), &status) != 0) return {};
         ids.push_back(status.st_ino);

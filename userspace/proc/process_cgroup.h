@@ -41,7 +41,7 @@ std::optional<std::string> vm_cgroup(std::string_view process_path);
 // The inode numbers, which are the kernel's cgroup ids, of all directories of the process's block
 // I/O hierarchy (v1 where blkio is mounted, else v2) that are its own. Empty where there are none:
 // the directory is not made for one VM, or another process is in it, as with a qemu started by hand
-// from a shell.
+// from a shell. In one that libvirt made for the VM others may be: what they do is done for it.
 std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid);
 
 }  // namespace virtpulse::agent

@@ -5,17 +5,18 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace virtpulse::agent {
 namespace {
 
 Fd open_schedstat(int tasks, pid_t tid) {
-    char name[32];
-    auto* end = std::to_chars(name, name + 16, tid).ptr;
-    std::strcpy(end, "/schedstat");
+    constexpr std::string_view file = "/schedstat";
+    char name[32] = "";  // ends with a NUL whatever is written below
+    auto* const end = std::to_chars(name, name + 16, tid).ptr;
+    std::ranges::copy(file, end);
     return Fd(::openat(tasks, name, O_RDONLY | O_CLOEXEC));
 }
 

@@ -148,8 +148,10 @@ wire::Vm Sampler::to_vm(const Domain& domain) const {
     ext.switches = figures.switches;
     ext.block = figures.block;
     // /proc knows bytes alone; what libvirt knows of each disk is more, where it is there.
-    if (source_.name() == "proc") {
-        ext.block.insert(ext.block.end(), domain.libvirt_block.begin(), domain.libvirt_block.end());
+    if (source_.name() == "proc" && !domain.libvirt_block.empty()) {
+        if (!ext.block) ext.block.emplace();
+        ext.block->insert(ext.block->end(), domain.libvirt_block.begin(),
+                          domain.libvirt_block.end());
     }
     return vm;
 }

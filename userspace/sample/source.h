@@ -21,6 +21,8 @@ struct ProcessKey {
     pid_t pid = 0;
     std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat: clock ticks since boot
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison with 0 for a
+    // pointer
     auto operator<=>(const ProcessKey&) const = default;
 };
 
@@ -34,7 +36,7 @@ struct VmCounters {
     std::uint64_t run_delay_ns = 0;
     std::uint64_t switches = 0;
     std::uint64_t threads = 0;
-    std::vector<wire::BlockCounters> block;
+    std::optional<std::vector<wire::BlockCounters>> block;  // see wire::VmExt
 };
 
 struct SourceReport {

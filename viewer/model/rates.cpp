@@ -17,11 +17,12 @@ Counter difference(const Counter& before, const Counter& after) {
 // The sum over the devices that both readings have; unknown as soon as one of them is.
 std::optional<double> rate(const CounterReading& before, const CounterReading& after,
                            Counter wire::BlockCounters::*counter) {
+    if (!before.block || !after.block) return std::nullopt;
     double sum = 0;
-    bool known = false;
-    for (const auto& now : after.block) {
-        const auto old = std::ranges::find(before.block, now.device, &wire::BlockCounters::device);
-        if (old == before.block.end() || (!((*old).*counter) && !(now.*counter))) continue;
+    bool known = before.block->empty() && after.block->empty();
+    for (const auto& now : *after.block) {
+        const auto old = std::ranges::find(*before.block, now.device, &wire::BlockCounters::device);
+        if (old == before.block->end() || (!((*old).*counter) && !(now.*counter))) continue;
         const auto done = difference((*old).*counter, now.*counter);
         if (!done) return std::nullopt;
         sum += static_cast<double>(*done);

@@ -27,14 +27,15 @@ struct CounterReading {
     double time_s = 0;  // the frame's `time`
     std::optional<std::uint64_t> since;
     std::optional<std::uint64_t> run_delay_ns;
-    std::vector<wire::BlockCounters> block;
+    std::optional<std::vector<wire::BlockCounters>> block;
 };
 
 // What `vm` had counted at the time of its frame.
 CounterReading reading_of(const wire::Vm& vm, double time_s);
 
 // Unknown where a counter is missing in one of them or ran backwards, where the counters began
-// anew between them, and where no time passed. A device that one of them lacks takes no part.
+// anew between them, and where no time passed. A device that one of them lacks takes no part. Where
+// both know that there is none, nothing was done: 0.
 VmRates rates_between(const CounterReading& before, const CounterReading& after);
 
 // Rates of the VMs of one host.

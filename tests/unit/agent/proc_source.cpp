@@ -59,11 +59,12 @@ TEST_CASE("counters of a VM count from the first watch") {
     CHECK(vm.cpu_ns == 500);
     CHECK(vm.run_delay_ns == 5);
     CHECK(vm.switches == 2);
-    REQUIRE(vm.block.size() == 1);
-    CHECK(vm.block[0].device == "total");
-    CHECK(vm.block[0].read_bytes == 1000);
-    CHECK(vm.block[0].write_bytes == 0);
-    CHECK(!vm.block[0].read_ops);
+    REQUIRE(vm.block);
+    REQUIRE(vm.block->size() == 1);
+    CHECK(vm.block->at(0).device == "total");
+    CHECK(vm.block->at(0).read_bytes == 1000);
+    CHECK(vm.block->at(0).write_bytes == 0);
+    CHECK(!vm.block->at(0).read_ops);
 
     REQUIRE(source->watch({&host.vm, 1}).has_value());  // the same set: nothing begins anew
     CHECK(read_one(*source).cpu_ns == 500);
@@ -109,7 +110,7 @@ TEST_CASE("a VM that begins under our eyes counts from its birth") {
     const auto vm = read_one(*source);
     CHECK(vm.since_birth);
     CHECK(vm.cpu_ns == 700);
-    CHECK(vm.block.at(0).read_bytes == 512);
+    CHECK(vm.block->at(0).read_bytes == 512);
 }
 
 TEST_CASE("processes that vanish are left out") {
@@ -141,7 +142,7 @@ TEST_CASE("I/O that may not be read is missing, not nothing") {
     SourceReport report;
     REQUIRE(source->read(report).has_value());
     REQUIRE(report.vms.size() == 1);
-    CHECK(report.vms[0].block.empty());
+    CHECK(!report.vms[0].block);
     CHECK(report.missing.contains("io"));
 }
 

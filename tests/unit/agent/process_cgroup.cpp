@@ -107,6 +107,11 @@ TEST_CASE("cgroup ids of a VM that has a directory to itself") {
         tree.write(v2 + "/libvirt/emulator/cgroup.procs", "7\n8\n");
         CHECK(own_block_cgroups(tree.root(), 7).empty());
     }
+    SECTION("another process in a directory that libvirt made for the VM works for it") {
+        set_mounts(tree, true);
+        tree.write(v1 + "/cgroup.procs", "7\n8\n");
+        CHECK(own_block_cgroups(tree.root(), 7) == std::vector{inode(tree, v1)});
+    }
     SECTION("the directory or the process has gone") {
         set_mounts(tree, true);
         tree.remove(v1);

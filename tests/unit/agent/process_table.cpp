@@ -19,7 +19,7 @@ const std::string named_b("kvm\0-name\0b\0", 12);
 TEST_CASE("the process table lists VMs and nothing else") {
     const FakeTree tree;
     tree.process(10, qemu, named_a, 500);
-    tree.process(11, "/bin/sleep", named_a, 500);
+    tree.process(11, "/bin/sleep", std::string("sleep\0kvm\0", 10), 500);
     tree.process(12, qemu, std::string("kvm\0-machine\0none\0", 18), 500);
     tree.process(13, qemu, named_a, 500, 'Z');
     ProcessTable table(tree.root());

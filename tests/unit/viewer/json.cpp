@@ -55,7 +55,7 @@ TEST_CASE("hosts and VMs have every member, null where it is unknown") {
     first.vms[0].ram = 1024;
     auto second = first;
     second.host.time = 101;
-    second.vms[0].ext->block[0].read_ops = 15;
+    second.vms[0].ext->block->at(0).read_ops = 15;
     second.host.ext.emplace();
     second.host.ext->missing["lib\"virt"] = "no answer";
     grid.take(std::move(first), 0, at(0));

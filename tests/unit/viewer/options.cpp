@@ -73,7 +73,7 @@ TEST_CASE("wrong use is said in one line that names it, with exit code 2") {
     }
 }
 
-TEST_CASE("--help and --version are no mistakes") {
+TEST_CASE("to ask for --help or --version is no mistake") {
     const auto help = parse({"--help"});
     CHECK(help.parsed.exit_code == 0);
     CHECK(help.said.find("Examples:") != std::string::npos);

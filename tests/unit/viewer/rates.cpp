@@ -47,15 +47,26 @@ TEST_CASE("devices are summed; one that was not there before waits for its secon
     wire::BlockCounters second;
     second.device = "vdb";
     second.read_ops = 1'000'000;
-    after.block.push_back(second);
+    after.block->push_back(second);
     CHECK(*rates_between(before, after).read_ops_s == Approx(3));
 
     auto third = reading(102, 0, 14, 0);
     second.read_ops = 1'000'006;
-    third.block.push_back(second);
+    third.block->push_back(second);
     CHECK(*rates_between(after, third).read_ops_s == Approx(7));
     // And unplugged again.
     CHECK(*rates_between(third, reading(103, 0, 15, 0)).read_ops_s == Approx(1));
+}
+
+TEST_CASE("a VM known to have used no device does 0, one of which nothing is known does not") {
+    auto before = reading(100, 0, 0, 0);
+    auto after = reading(101, 0, 0, 0);
+    before.block->clear();
+    after.block->clear();
+    CHECK(rates_between(before, after).read_ops_s == 0);
+    CHECK(rates_between(before, after).write_bytes_s == 0);
+    before.block.reset();
+    CHECK_FALSE(rates_between(before, after).read_ops_s);
 }
 
 TEST_CASE("a reset is unknown for one sample") {
@@ -77,7 +88,7 @@ TEST_CASE("a VM that starts again is another one") {
     vm.ext->start = 1;
     tracker.take(RateTracker::key_of(vm), reading_of(vm, 100));
     vm.ext->start = 2;
-    vm.ext->block[0].read_ops = 600;
+    vm.ext->block->at(0).read_ops = 600;
     tracker.take(RateTracker::key_of(vm), reading_of(vm, 101));
     CHECK_FALSE(tracker.rates(vm).read_ops_s);
     CHECK(tracker.size() == 2);

@@ -30,7 +30,7 @@ inline wire::Vm counting_vm(std::string name, std::uint64_t run_delay_ns, std::u
     block.device = "vda";
     block.read_ops = read_ops;
     block.write_bytes = write_bytes;
-    counting.ext->block.push_back(block);
+    counting.ext->block.emplace().push_back(block);
     return counting;
 }
 

@@ -63,6 +63,15 @@ TEST_CASE("what is not finite is null, what is unknown is absent or null") {
     CHECK(frame["vms"][0]["ext"]["run_delay_ns"] == 0);
 }
 
+TEST_CASE("no block I/O is an empty list, unknown block I/O is none") {
+    auto sample = make_sample(1, 2);
+    sample.vms[0].ext->block->clear();
+    sample.vms[1].ext->block.reset();
+    const auto frame = json::parse(sample_as_json(sample, FrameStyle::extended));
+    CHECK(frame["vms"][0]["ext"]["block"] == json::array());
+    CHECK(!frame["vms"][1]["ext"].contains("block"));
+}
+
 TEST_CASE("a large extended sample goes in parts that each fit and together hold every VM once") {
     const std::size_t limit = GENERATE(as<std::size_t>{}, 576, 1452, 9000, 65507);
     const auto vms = GENERATE(as<std::size_t>{}, 0, 1, 3, 300);
@@ -91,7 +100,7 @@ TEST_CASE("a large extended sample goes in parts that each fit and together hold
 
 TEST_CASE("a VM too large for a datagram of its own loses its ext, not its place") {
     auto sample = make_sample(1, 1);
-    sample.vms[0].ext->block.resize(40, sample.vms[0].ext->block[0]);
+    sample.vms[0].ext->block->resize(40, sample.vms[0].ext->block->at(0));
     EncodedSample out;
     encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
     CHECK(out.omitted_vms == 0);

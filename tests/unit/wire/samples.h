@@ -38,7 +38,7 @@ inline Vm make_vm(int i) {
     block.read_ops = 7;
     block.read_bytes = 28672;
     block.busy_ns = 99;
-    vm.ext->block = {block};
+    vm.ext->block = {{block}};
     return vm;
 }
 

@@ -1,0 +1,73 @@
+#include "collector/collector.h"
+
+#include <filesystem>
+
+#include <spdlog/spdlog.h>
+
+namespace virtpulse::collector {
+namespace {
+
+// An installed collector finds its directory; one that is only tried out as root makes it.
+Result<> make_default_directory() {
+    const auto directory = std::filesystem::path(default_database).parent_path();
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (!error) return {};
+    return Error{"cannot make " + directory.string() + ": " + error.message() +
+                 ": name another file with --db FILE, or store nothing with --db none"};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
+    const auto udp = resolve(options.udp);
+    if (!udp) return udp.error();
+    const auto tcp = resolve(options.tcp);
+    if (!tcp) return tcp.error();
+
+    std::unique_ptr<Collector> collector(new Collector);
+    auto& c = *collector;
+    if (auto opened = c.open_store(options); !opened) return opened.error();
+    auto relay = Relay::start(*tcp, c.grid_, c.counters_, c.store_ != nullptr);
+    if (!relay) return relay.error();
+    c.relay_ = std::move(*relay);
+
+    const auto put = [&c](StoreItem item) {
+        if (c.store_) c.store_->put(std::move(item));
+    };
+    c.keeper_ = std::make_unique<Keeper>(
+        c.arrivals_, c.grid_, c.counters_,
+        Keeper::Sinks{[&c](const auto& publications) { c.relay_->publish(publications); },
+                      [put](ArrivalPtr arrival) { put(std::move(arrival)); },
+                      [put](Event event) { put(std::move(event)); }});
+    auto receiver = Receiver::start(*udp, c.arrivals_, c.counters_);
+    if (!receiver) return receiver.error();
+    c.receiver_ = std::move(*receiver);
+
+    spdlog::info("frames on UDP {} ({} KiB of buffer), viewers on TCP {}, {}", udp->text(),
+                 c.receiver_->buffer_bytes() / 1024, tcp->text(),
+                 options.database ? "database " + *options.database
+                                  : std::string("nothing is stored (--db none)"));
+    return collector;
+}
+
+Result<> Collector::open_store(const Options& options) {
+    if (!options.database) return {};
+    if (options.default_database) {
+        if (auto made = make_default_directory(); !made) return made;
+    }
+    auto store = Store::start(*options.database, options.keep, counters_);
+    if (!store) return store.error();
+    store_ = std::move(*store);
+    return {};
+}
+
+void Collector::stop() {
+    // Along the flow, so that each hands on what it has.
+    receiver_.reset();
+    keeper_.reset();
+    store_.reset();
+    relay_.reset();
+}
+
+}  // namespace virtpulse::collector

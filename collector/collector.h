@@ -1,0 +1,42 @@
+// The rooms of the collector, put together.
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "collector/counters.h"
+#include "collector/grid/keeper.h"
+#include "collector/ingest/receiver.h"
+#include "collector/options.h"
+#include "collector/serve/relay.h"
+#include "collector/store/store.h"
+
+namespace virtpulse::collector {
+
+// Four threads: receiver -> keeper -> store and relay. Between them are bounded queues, so that
+// none waits for another.
+class Collector {
+  public:
+    // All of it runs, or nothing does and the error says why in one line.
+    static Result<std::unique_ptr<Collector>> start(const Options& options);
+    Collector(const Collector&) = delete;
+    Collector& operator=(const Collector&) = delete;
+    ~Collector() { stop(); }
+
+    // Ends within a second; what was received is stored first.
+    void stop();
+
+  private:
+    Collector() = default;
+    Result<> open_store(const Options& options);
+
+    Counters counters_;
+    SharedGrid grid_;
+    ArrivalQueue arrivals_{std::size_t{64} << 20};
+    std::unique_ptr<Store> store_;  // nothing with --db none
+    std::unique_ptr<Relay> relay_;
+    std::unique_ptr<Keeper> keeper_;
+    std::unique_ptr<Receiver> receiver_;
+};
+
+}  // namespace virtpulse::collector

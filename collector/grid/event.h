@@ -1,0 +1,30 @@
+// Something that happened on the grid, worth a line of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace virtpulse::collector {
+
+enum class EventKind : std::uint8_t {
+    host_came,
+    host_went,
+    host_restarted,  // its agent, that is
+    frames_lost,
+    vm_came,
+    vm_went,
+    vm_state_changed,
+};
+std::string_view event_name(EventKind kind);
+
+struct Event {
+    EventKind kind = EventKind::host_came;
+    std::int64_t time_ms = 0;  // since the Unix epoch, by this machine's clock
+    std::string host;
+    std::string vm_uuid;  // empty where it is about the host
+    std::string vm_name;
+    std::string detail;  // "running -> paused", "12 frames"; may be empty
+};
+
+}  // namespace virtpulse::collector

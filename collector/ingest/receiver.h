@@ -1,0 +1,57 @@
+// Takes datagrams from the network: receives, reads, hands on, and nothing else.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "collector/counters.h"
+#include "collector/ingest/arrival.h"
+#include "collector/ingest/refusal_log.h"
+#include "collector/listen.h"
+#include "collector/queue.h"
+#include "wire/frame_codec.h"
+
+namespace virtpulse::collector {
+
+using ArrivalQueue = BoundedQueue<ArrivalPtr>;  // costs are bytes
+
+class Receiver {
+  public:
+    // Binds the socket and starts the thread. `queue` and `counters` outlive the receiver.
+    static Result<std::unique_ptr<Receiver>> start(const SocketAddress& address,
+                                                   ArrivalQueue& queue, Counters& counters);
+    Receiver(const Receiver&) = delete;
+    Receiver& operator=(const Receiver&) = delete;
+    ~Receiver();  // ends the thread
+
+    // What the kernel granted for datagrams that wait.
+    [[nodiscard]] std::size_t buffer_bytes() const;
+
+  private:
+    struct Batch;
+
+    Receiver(Fd socket, Fd wake, ArrivalQueue& queue, Counters& counters);
+    void run();
+    // Takes one batch of what waits: between two of them the end and the counters are looked at.
+    void receive();
+    void take(std::span<const std::byte> bytes, const SocketAddress& from,
+              std::int64_t received_ms);
+    void read_kernel_drops();
+
+    Fd socket_;
+    Fd wake_;
+    ArrivalQueue& queue_;
+    Counters& counters_;
+    wire::FrameParser parser_;
+    RefusalLog log_{"datagrams that are no frames"};
+    RefusalLog full_log_{"frames that came faster than they could be taken in"};
+    std::unique_ptr<Batch> batch_;
+    std::thread thread_;
+};
+
+}  // namespace virtpulse::collector

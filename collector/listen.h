@@ -1,0 +1,26 @@
+// Addresses to listen on.
+#pragma once
+
+#include <sys/socket.h>
+
+#include "base/endpoint.h"
+#include "base/result.h"
+
+namespace virtpulse::collector {
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+
+    [[nodiscard]] const sockaddr* get() const {
+        return reinterpret_cast<const sockaddr*>(&storage);
+    }
+    [[nodiscard]] bool is_loopback() const;
+    // "address:port" in numbers.
+    [[nodiscard]] std::string text() const;
+};
+
+// The first address of the endpoint that a socket of this machine could be bound to.
+Result<SocketAddress> resolve(const Endpoint& endpoint);
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,113 @@
+#include "collector/options.h"
+
+#include <cstdio>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+#include "collector/listen.h"
+
+namespace virtpulse::collector {
+namespace {
+
+constexpr int wrong_use = 2;
+
+constexpr const char* examples = R"(
+Examples:
+  virtpulse-collector                          listen on loopback, store in
+                                               /var/lib/virtpulse/virtpulse.db
+  virtpulse-collector --db none                relay only, store nothing
+  virtpulse-collector --db ./grid.db --keep 2d --udp 127.0.0.1:5500 --tcp 127.0.0.1:5600
+  virtpulse-collector --allow-plain --udp 0.0.0.0 --tcp 0.0.0.0
+                                               take frames and viewers from a trusted network
+A configuration file (--config) holds the same names, one a line: udp = "127.0.0.1:55000"
+)";
+
+// An address as CLI11 checks it: an error text, or nothing.
+CLI::Validator endpoint_check(std::uint16_t default_port) {
+    return {[default_port](const std::string& text) {
+                const auto endpoint = parse_endpoint(text, default_port);
+                return endpoint ? std::string() : endpoint.error().message;
+            },
+            "ADDRESS[:PORT]"};
+}
+
+// Whether the addresses can be found and may be listened on.
+Result<> check_addresses(const Options& options) {
+    for (const auto* endpoint : {&options.udp, &options.tcp}) {
+        const auto address = resolve(*endpoint);
+        if (!address) return address.error();
+        if (options.allow_plain || address->is_loopback()) continue;
+        const std::string flag = endpoint == &options.udp ? "--udp " : "--tcp ";
+        return Error{flag + endpoint->text() +
+                     " is not a loopback address, and neither frames nor viewers are "
+                     "authenticated: listen on 127.0.0.1, or give --allow-plain on a trusted "
+                     "network"};
+    }
+    return {};
+}
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+    Options options;
+    std::string udp = options.udp.text();
+    std::string tcp = options.tcp.text();
+    std::string database = default_database;
+    std::uint64_t keep_s = static_cast<std::uint64_t>(options.keep.count());
+    bool check_config = false;
+
+    CLI::App app{
+        "Takes in the frames of virtpulse agents, stores them, and passes them on to viewers.",
+        "virtpulse-collector"};
+    app.footer(examples);
+    app.set_version_flag("--version", "virtpulse-collector " VIRTPULSE_VERSION);
+    app.add_option("--udp", udp, "where frames of agents come in")
+        ->check(endpoint_check(frame_port))
+        ->capture_default_str();
+    app.add_option("--tcp", tcp, "where viewers connect")
+        ->check(endpoint_check(viewer_port))
+        ->capture_default_str();
+    app.add_option("--db", database, "database file, made where it is missing; 'none' for none")
+        ->type_name("FILE")
+        ->capture_default_str();
+    app.add_option("--keep", keep_s,
+                   "how long samples and events are kept, as 90m, 12h or 7d (default 7d)")
+        ->transform(CLI::AsNumberWithUnit(
+            std::map<std::string, std::uint64_t>{{"m", 60}, {"h", 3600}, {"d", 86400}},
+            CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+        ->check(CLI::Range(std::uint64_t{600}, std::uint64_t{36500} * 86400).description(""));
+    app.add_flag("--allow-plain", options.allow_plain,
+                 "allow addresses beyond loopback, although nothing is authenticated");
+    app.add_option("--log-level", options.log_level, "debug, info, warning or error")
+        ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
+        ->capture_default_str();
+    app.set_config("--config", "", "file with options (INI or TOML)")->type_name("FILE");
+    app.allow_config_extras(CLI::config_extras_mode::error);
+    app.add_flag("--check-config", check_config, "only check the options, then exit")
+        ->configurable(false);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : wrong_use;
+    }
+    // Validated above, so both hold a value.
+    options.udp = *parse_endpoint(udp, frame_port);
+    options.tcp = *parse_endpoint(tcp, viewer_port);
+    options.default_database = database == default_database;
+    if (database != "none") options.database = database;
+    options.keep = std::chrono::seconds(keep_s);
+
+    if (const auto allowed = check_addresses(options); !allowed) {
+        std::fprintf(stderr, "virtpulse-collector: %s\n", allowed.error().message.c_str());
+        return wrong_use;
+    }
+    if (check_config) {
+        std::puts("the configuration is good");
+        return 0;
+    }
+    return options;
+}
+
+}  // namespace virtpulse::collector

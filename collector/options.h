@@ -1,0 +1,29 @@
+// What the command line and the configuration file say.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/endpoint.h"
+
+namespace virtpulse::collector {
+
+struct Options {
+    Endpoint udp{"127.0.0.1", frame_port};
+    Endpoint tcp{"127.0.0.1", viewer_port};
+    std::optional<std::string> database;   // none: nothing is stored
+    bool default_database = true;          // its directory is then made where it is missing
+    std::chrono::seconds keep{7 * 86400};  // age at which samples and events are deleted
+    bool allow_plain = false;              // may listen beyond loopback
+    std::string log_level = "info";
+};
+
+inline constexpr const char* default_database = "/var/lib/virtpulse/virtpulse.db";
+
+// Either options, or the exit code where there is nothing to run: --help, --version,
+// --check-config (0), or wrong use (2, said on stderr).
+std::variant<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace virtpulse::collector

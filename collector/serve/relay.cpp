@@ -1,0 +1,145 @@
+#include "collector/serve/relay.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <cstring>
+#include <limits>
+
+#include <spdlog/spdlog.h>
+
+namespace virtpulse::collector {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+constexpr auto accept_again_after = std::chrono::milliseconds(100);
+// What the kernel holds for a viewer grows stale there; left alone it would become megabytes.
+constexpr int send_buffer_bytes = 256 << 10;
+
+// A viewer whose machine is gone is noticed within half a minute; one that takes nothing for two
+// minutes is let go.
+void prepare(tcp::socket& socket) {
+    const auto set = [&](int level, int option, int value) {
+        // Where one fails the connection is still of use.
+        (void)::setsockopt(socket.native_handle(), level, option, &value, sizeof value);
+    };
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, 120'000);
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    set(SOL_SOCKET, SO_SNDBUF, send_buffer_bytes);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Relay>> Relay::start(const SocketAddress& address, SharedGrid& grid,
+                                            Counters& counters, bool has_store) {
+    std::unique_ptr<Relay> relay(new Relay(grid, counters, has_store));
+    if (auto listening = relay->listen(address); !listening) return listening.error();
+    asio::co_spawn(relay->io_, relay->accept(), asio::detached);
+    relay->thread_ = std::thread([&io = relay->io_] { io.run(); });
+    return relay;
+}
+
+Relay::Relay(SharedGrid& grid, Counters& counters, bool has_store)
+    : grid_(grid), counters_(counters), requests_(grid, counters, has_store) {}
+
+Relay::~Relay() {
+    if (!thread_.joinable()) return;
+    asio::post(io_, [this] { close(); });
+    thread_.join();
+}
+
+Result<> Relay::listen(const SocketAddress& address) {
+    tcp::endpoint endpoint;
+    endpoint.resize(address.length);
+    std::memcpy(endpoint.data(), &address.storage, address.length);
+    boost::system::error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (!error) return {};
+    return system_error(
+        "cannot listen on TCP " + address.text() + " (another address can be given with --tcp)",
+        error.value());
+}
+
+asio::awaitable<void> Relay::accept() {
+    while (acceptor_.is_open()) {
+        auto [error, socket] = co_await acceptor_.async_accept(no_throw);
+        if (!acceptor_.is_open()) co_return;
+        if (error == asio::error::connection_aborted) continue;
+        if (error) {  // no descriptors or no memory left: others have to go first
+            spdlog::warn("cannot accept a viewer: {}", error.message());
+            patience_.expires_after(accept_again_after);
+            (void)co_await patience_.async_wait(no_throw);
+            continue;
+        }
+        welcome(std::move(socket));
+    }
+}
+
+void Relay::welcome(tcp::socket socket) {
+    std::erase_if(sessions_, [](const auto& session) { return !session->is_open(); });
+    if (sessions_.size() >= most_viewers) {
+        add(counters_.viewers_refused);
+        return;  // closes it
+    }
+    prepare(socket);
+    std::vector<Publication> newest;
+    std::uint64_t serial = 0;
+    grid_.with([&](const Grid& grid) {
+        newest = grid.newest_of_live();
+        serial = grid.last_serial();
+    });
+    auto session =
+        std::make_shared<Session>(std::move(socket), requests_, counters_, newest, serial);
+    session->start();
+    sessions_.push_back(std::move(session));
+}
+
+void Relay::publish(const std::vector<Publication>& publications) {
+    if (publications.empty()) return;
+    const auto now = std::chrono::steady_clock::now();
+    const std::lock_guard lock(mutex_);
+    for (const auto& publication : publications)
+        add(counters_.skipped_messages, arrived_.put(publication, now));
+    if (std::exchange(is_woken_, true)) return;
+    asio::post(io_, [this] { distribute(); });
+}
+
+void Relay::distribute() {
+    std::vector<Publication> publications;
+    {
+        const std::lock_guard lock(mutex_);
+        arrived_.take(std::numeric_limits<std::size_t>::max(), publications);
+        is_woken_ = false;
+    }
+    std::erase_if(sessions_, [](const auto& session) { return !session->is_open(); });
+    for (const auto& session : sessions_)
+        session->put(publications);
+}
+
+void Relay::close() {
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    patience_.cancel();
+    for (const auto& session : sessions_)
+        session->close();
+    sessions_.clear();
+}
+
+}  // namespace virtpulse::collector

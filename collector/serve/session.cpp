@@ -1,0 +1,135 @@
+#include "collector/serve/session.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include <array>
+
+namespace virtpulse::collector {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t read_bytes = 4096;
+// One write: small enough that what is behind it is still fresh, large enough for few calls.
+constexpr std::size_t write_bytes = std::size_t{64} << 10;
+
+}  // namespace
+
+Session::Session(tcp::socket socket, Requests& requests, Counters& counters,
+                 const std::vector<Publication>& newest, std::uint64_t known_serial)
+    : socket_(std::move(socket)),
+      work_(socket_.get_executor(), asio::steady_timer::time_point::max()),
+      answered_(socket_.get_executor(), asio::steady_timer::time_point::max()),
+      requests_(requests),
+      counters_(counters),
+      reader_(wire::longest_request),
+      known_serial_(known_serial) {
+    for (const auto& publication : newest)
+        pending_.put(publication, std::chrono::steady_clock::now());
+    add(counters_.viewers);
+}
+
+Session::~Session() {
+    counters_.viewers.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Session::start() {
+    const auto run = [this](auto coroutine) {
+        asio::co_spawn(
+            socket_.get_executor(),
+            [self = shared_from_this(), coroutine]() -> asio::awaitable<void> {
+                co_await (self.get()->*coroutine)();
+                self->close();
+            },
+            asio::detached);
+    };
+    run(&Session::read);
+    run(&Session::write);
+}
+
+void Session::put(const std::vector<Publication>& publications) {
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& publication : publications) {
+        if (publication.serial <= known_serial_) continue;
+        add(counters_.skipped_messages, pending_.put(publication, now));
+    }
+    work_.cancel();
+}
+
+void Session::close() {
+    boost::system::error_code ignored;  // the connection is over either way
+    socket_.close(ignored);
+    work_.cancel();
+    answered_.cancel();
+}
+
+asio::awaitable<void> Session::read() {
+    std::array<std::byte, read_bytes> bytes{};
+    for (;;) {
+        const auto [error, count] = co_await socket_.async_read_some(asio::buffer(bytes), no_throw);
+        if (error == asio::error::eof) {
+            // The viewer will ask no more, but may go on reading. What ends it now is an error.
+            (void)co_await socket_.async_wait(tcp::socket::wait_error, no_throw);
+            co_return;
+        }
+        if (error || !co_await take(std::span(bytes).first(count))) co_return;
+    }
+}
+
+asio::awaitable<bool> Session::take(std::span<const std::byte> bytes) {
+    reader_.feed(bytes);
+    for (;;) {
+        const auto message = reader_.next();
+        if (!message) {
+            add(counters_.bad_streams);
+            co_return false;
+        }
+        if (!*message) co_return true;
+        if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::request)) {
+            co_await answer((*message)->text);
+            if (!socket_.is_open()) co_return false;
+        } else {
+            add(counters_.unknown_messages);
+        }
+    }
+}
+
+asio::awaitable<void> Session::answer(std::string_view request) {
+    wire::append_message(wire::MessageType::answer, requests_.answer(request), answer_);
+    work_.cancel();
+    while (!answer_.empty() && socket_.is_open())
+        (void)co_await answered_.async_wait(no_throw);
+}
+
+asio::awaitable<void> Session::write() {
+    std::vector<Publication> batch;
+    std::vector<asio::const_buffer> buffers;
+    for (;;) {
+        while (answer_.empty() && pending_.empty() && socket_.is_open())
+            (void)co_await work_.async_wait(no_throw);
+        if (!socket_.is_open()) co_return;
+        batch.clear();
+        buffers.clear();
+        const bool has_answer = !answer_.empty();
+        if (has_answer) buffers.emplace_back(asio::buffer(answer_));
+        pending_.take(write_bytes, batch);
+        for (const auto& publication : batch)
+            buffers.emplace_back(asio::buffer(*publication.message));
+        const auto [error, count] = co_await asio::async_write(socket_, buffers, no_throw);
+        if (error) co_return;
+        add(counters_.relayed_messages, batch.size());
+        if (has_answer) {
+            answer_.clear();
+            answered_.cancel();
+        }
+    }
+}
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,57 @@
+// One viewer that is connected.
+#pragma once
+
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collector/counters.h"
+#include "collector/serve/pending.h"
+#include "collector/serve/requests.h"
+#include "wire/message.h"
+
+namespace virtpulse::collector {
+
+// All calls come from the relay's thread.
+class Session : public std::enable_shared_from_this<Session> {
+  public:
+    // `newest` is what the viewer is sent first; publications up to `known_serial` are in it.
+    Session(boost::asio::ip::tcp::socket socket, Requests& requests, Counters& counters,
+            const std::vector<Publication>& newest, std::uint64_t known_serial);
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+    ~Session();
+
+    // Begins to read and write; both keep the session alive until the connection ends.
+    void start();
+    void put(const std::vector<Publication>& publications);
+    void close();
+    [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+
+  private:
+    boost::asio::awaitable<void> read();
+    // False where the stream cannot be followed any further.
+    boost::asio::awaitable<bool> take(std::span<const std::byte> bytes);
+    boost::asio::awaitable<void> answer(std::string_view request);
+    boost::asio::awaitable<void> write();
+
+    boost::asio::ip::tcp::socket socket_;
+    boost::asio::steady_timer work_;      // cancelled when there is something to write
+    boost::asio::steady_timer answered_;  // cancelled when the answer is written
+    Requests& requests_;
+    Counters& counters_;
+    wire::MessageReader reader_;
+    PendingFrames pending_;
+    std::uint64_t known_serial_;
+    std::string answer_;  // at most one: the next request is read when it is written
+};
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,92 @@
+// SQLite with owners: a connection, and statements that are prepared once.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace virtpulse::collector {
+
+class Database {
+  public:
+    // Opens the file, or makes it. The error names the file and, where it can, the remedy.
+    static Result<Database> open(const std::string& path);
+
+    // Runs statements that return no rows.
+    Result<> execute(const std::string& sql);
+    // The first column of the first row, where there is one.
+    Result<std::optional<std::int64_t>> query_integer(const std::string& sql);
+    // Whether the file that is open is no longer the one at its path.
+    [[nodiscard]] bool was_moved() const;
+
+    // What went wrong last. The code is SQLite's primary result code, not an errno.
+    [[nodiscard]] Error error() const;
+    [[nodiscard]] sqlite3* get() const { return handle_.get(); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+  private:
+    struct Close {
+        void operator()(sqlite3* handle) const { ::sqlite3_close_v2(handle); }
+    };
+    std::unique_ptr<sqlite3, Close> handle_;
+    std::string path_;
+};
+
+// Unsigned counters past the largest integer of SQLite are stored as unknown.
+class Statement {
+  public:
+    Statement() = default;
+    // `sql` is one statement. The database outlives it.
+    static Result<Statement> prepare(Database& database, std::string_view sql);
+
+    // Binds the values in order and runs the statement to its end.
+    template <class... Values>
+    [[nodiscard]] bool run(const Values&... values) {
+        bind_all(values...);
+        int code = SQLITE_ROW;
+        while (code == SQLITE_ROW)
+            code = ::sqlite3_step(handle_.get());
+        return ::sqlite3_reset(handle_.get()) == SQLITE_OK && code == SQLITE_DONE;
+    }
+
+    // The same, and gives the first column of the first row; nothing on an error or without rows.
+    template <class... Values>
+    [[nodiscard]] std::optional<std::int64_t> query(const Values&... values) {
+        bind_all(values...);
+        std::optional<std::int64_t> found;
+        if (::sqlite3_step(handle_.get()) == SQLITE_ROW) {
+            found = ::sqlite3_column_int64(handle_.get(), 0);
+        }
+        // RETURNING writes before it returns a row, but fails, if it does, only in reset.
+        if (::sqlite3_reset(handle_.get()) != SQLITE_OK) return std::nullopt;
+        return found;
+    }
+
+  private:
+    template <class... Values>
+    void bind_all(const Values&... values) {
+        int column = 0;
+        (bind(++column, values), ...);
+    }
+    void bind(int column, std::int64_t value);
+    void bind(int column, std::uint64_t value);
+    void bind(int column, double value);
+    void bind(int column, std::string_view value);
+    void bind(int column, std::nullopt_t);
+    void bind(int column, const std::optional<std::uint64_t>& value);
+    void bind(int column, const std::optional<double>& value);
+    void bind(int column, const std::optional<std::string_view>& value);
+
+    struct Finalize {
+        void operator()(sqlite3_stmt* handle) const { ::sqlite3_finalize(handle); }
+    };
+    std::unique_ptr<sqlite3_stmt, Finalize> handle_;
+};
+
+}  // namespace virtpulse::collector

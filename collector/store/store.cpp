@@ -1,0 +1,160 @@
+#include "collector/store/store.h"
+
+#include <spdlog/spdlog.h>
+
+#include "collector/clock.h"
+#include "collector/store/schema.h"
+
+namespace virtpulse::collector {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto try_again_after = std::chrono::seconds(1);
+constexpr auto last_tries_every = std::chrono::milliseconds(50);
+constexpr auto last_writes_may_take = std::chrono::milliseconds(400);
+
+std::size_t rows_of_item(const StoreItem& item) {
+    const auto* const arrival = std::get_if<ArrivalPtr>(&item);
+    return arrival != nullptr ? rows_of((*arrival)->frame) : 1;
+}
+
+// Errors of the database as a whole, which may pass; any other is one of what is written.
+bool may_pass(const Error& error) {
+    switch (error.code) {
+        case SQLITE_CONSTRAINT:
+        case SQLITE_TOOBIG:
+        case SQLITE_MISMATCH:
+        case SQLITE_RANGE:
+            return false;
+        default:
+            return true;
+    }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::start(const std::string& path, std::chrono::milliseconds keep,
+                                            Counters& counters) {
+    std::unique_ptr<Store> store(new Store(path, keep, counters));
+    if (auto opened = store->open(); !opened) return opened.error();
+    store->thread_ = std::thread([raw = store.get()] { raw->run(); });
+    return store;
+}
+
+Store::~Store() {
+    queue_.close();
+    if (thread_.joinable()) thread_.join();
+}
+
+void Store::put(StoreItem item) {
+    const auto rows = rows_of_item(item);
+    if (!queue_.push(std::move(item), rows)) add(counters_.store_dropped_rows, rows);
+    counters_.store_queued_rows.store(queue_.cost(), std::memory_order_relaxed);
+}
+
+Result<> Store::open() {
+    auto database = Database::open(path_);
+    if (!database) return database.error();
+    auto open = std::make_unique<Open>(std::move(*database));
+    if (auto schema = prepare_schema(open->database); !schema) return schema.error();
+    auto writer = Writer::prepare(open->database);
+    if (!writer) return writer.error();
+    open->writer = std::move(*writer);
+    auto retention = Retention::prepare(open->database, keep_);
+    if (!retention) return retention.error();
+    open->retention = std::move(*retention);
+    open_ = std::move(open);
+    return {};
+}
+
+void Store::run() {
+    std::vector<StoreItem> batch;
+    bool more = true;
+    while (more) {
+        more = queue_.take_all(batch, rows_in_a_transaction, Clock::now() + commit_every);
+        write(batch);
+        batch.clear();
+        counters_.store_queued_rows.store(queue_.cost(), std::memory_order_relaxed);
+        if (more) clean();
+    }
+}
+
+void Store::write(std::vector<StoreItem>& batch) {
+    std::size_t begin = 0;
+    while (begin < batch.size() && !is_over()) {
+        auto done = open_ ? Result<>() : open();
+        if (done && open_->database.was_moved()) {
+            done = Error{"database " + path_ + ": the file was moved or deleted"};
+        }
+        if (done) done = write_transaction(begin, batch);
+        if (done) {
+            say_working();
+            continue;
+        }
+        say_failing(done.error());
+        open_.reset();  // begins anew, in whatever state the file is by then
+        if (queue_.wait_closed(Clock::now() + try_again_after)) {
+            std::this_thread::sleep_for(last_tries_every);
+        }
+    }
+    std::size_t lost = 0;
+    for (; begin < batch.size(); ++begin)
+        lost += rows_of_item(batch[begin]);
+    if (lost == 0) return;
+    add(counters_.store_dropped_rows, lost);
+    spdlog::error("{} rows could not be stored before the end", lost);
+}
+
+Result<> Store::write_transaction(std::size_t& begin, const std::vector<StoreItem>& batch) {
+    auto& database = open_->database;
+    if (auto begun = database.execute("BEGIN IMMEDIATE"); !begun) return begun;
+    std::size_t rows = 0;
+    std::size_t poor_rows = 0;
+    auto at = begin;
+    for (; at < batch.size() && rows < rows_in_a_transaction; ++at) {
+        auto written = write_one(batch[at]);
+        if (!written && may_pass(written.error())) return written;
+        if (!written) spdlog::error("a sample could not be stored: {}", written.error().message);
+        (written ? rows : poor_rows) += rows_of_item(batch[at]);
+    }
+    if (auto committed = database.execute("COMMIT"); !committed) return committed;
+    begin = at;
+    add(counters_.stored_rows, rows);
+    add(counters_.store_dropped_rows, poor_rows);
+    return {};
+}
+
+Result<> Store::write_one(const StoreItem& item) {
+    if (const auto* const arrival = std::get_if<ArrivalPtr>(&item)) {
+        return open_->writer->write(**arrival);
+    }
+    return open_->writer->write(std::get<Event>(item));
+}
+
+void Store::clean() {
+    if (!open_ || queue_.cost() > rows_in_a_transaction) return;
+    if (const auto cleaned = open_->retention->step(unix_ms()); !cleaned) {
+        say_failing(cleaned.error());
+        open_.reset();
+    }
+}
+
+bool Store::is_over() {
+    if (!queue_.wait_closed(Clock::now())) return false;
+    if (!end_) end_ = Clock::now() + last_writes_may_take;
+    return Clock::now() > *end_;
+}
+
+void Store::say_failing(const Error& error) {
+    if (counters_.store_failing.exchange(true)) return;
+    spdlog::error("{}; nothing is stored until that is over, viewers are served on", error.message);
+}
+
+void Store::say_working() {
+    if (!counters_.store_failing.exchange(false)) return;
+    spdlog::info("database {} works again; {} rows were lost so far", path_,
+                 counters_.store_dropped_rows.load());
+}
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,228 @@
+#include "collector/store/store.h"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "collector/store/schema.h"
+#include "tests/unit/collector/arrivals.h"
+
+using namespace virtpulse::collector;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A file in a directory of its own, gone at the end.
+class Place {
+  public:
+    Place() {
+        std::string name = fs::temp_directory_path() / "virtpulse-XXXXXX";
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        directory_ = name;
+    }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place() { fs::remove_all(directory_); }
+    [[nodiscard]] std::string file() const { return directory_ / "grid.db"; }
+
+  private:
+    fs::path directory_;
+};
+
+std::int64_t number(Database& database, const std::string& sql) {
+    const auto value = database.query_integer(sql);
+    INFO(sql);
+    REQUIRE(value.has_value());
+    REQUIRE(value->has_value());
+    return **value;
+}
+
+std::shared_ptr<Arrival> full_arrival() {
+    auto arrival = make_arrival("h", 0, 1000.5);
+    auto& ext = arrival->frame.host.ext.emplace();
+    ext.id = "machine";
+    ext.boot = 77;
+    ext.self.emplace().cpu_ns = 12;
+    auto vm = make_vm("x", "1", virtpulse::wire::DomainState::blocked);
+    vm.ext.emplace().start = 5;
+    vm.ext->cpu_ns = std::numeric_limits<std::uint64_t>::max();
+    vm.ext->switches = std::numeric_limits<std::int64_t>::max();
+    auto& block = vm.ext->block.emplace().emplace_back();
+    block.device = "vda";
+    block.read_ops = 3;
+    arrival->frame.vms = {vm, make_vm("y", "2")};
+    return arrival;
+}
+
+Database open_with_tables(const std::string& path) {
+    auto database = Database::open(path);
+    REQUIRE(database.has_value());
+    REQUIRE(prepare_schema(*database).has_value());
+    return std::move(*database);
+}
+
+}  // namespace
+
+TEST_CASE("what is put into the store is in the file when it ends") {
+    const Place place;
+    Counters counters;
+    {
+        auto store = Store::start(place.file(), 24h * 36500, counters);  // samples of 1970
+        REQUIRE(store.has_value());
+        (*store)->put(ArrivalPtr(full_arrival()));
+        (*store)->put(Event{EventKind::vm_state_changed, 5, "h", "1", "x", "running -> paused"});
+        (*store)->put(Event{EventKind::host_went, 6, "h", "", "", ""});
+    }
+    CHECK(counters.stored_rows == 6);
+    CHECK(counters.store_dropped_rows == 0);
+    auto database = open_with_tables(place.file());
+    CHECK(number(database,
+                 "SELECT count(*) FROM host_samples WHERE host_id ="
+                 " (SELECT id FROM hosts WHERE name = 'h' AND machine_id = 'machine')"
+                 " AND time_ms = 1000500 AND boot_ns = 77 AND agent_cpu_ns = 12"
+                 " AND cpu_percent IS NULL AND cputemp_celsius IS NULL") == 1);
+    CHECK(number(database,
+                 "SELECT count(*) FROM vm_samples JOIN vms ON id = vm_id"
+                 " WHERE uuid = '1' AND start_ns = 5 AND state = 2"
+                 " AND cpu_ns IS NULL AND switches = 9223372036854775807"
+                 " AND run_delay_ns IS NULL") == 1);
+    CHECK(number(database,
+                 "SELECT read_ops FROM vm_block_samples WHERE device = 'vda'"
+                 " AND write_ops IS NULL") == 3);
+    CHECK(number(database, "SELECT count(*) FROM vms WHERE start_ns IS NULL") == 1);
+    CHECK(number(database,
+                 "SELECT count(*) FROM events WHERE kind = 'vm_state_changed'"
+                 " AND vm_uuid = '1' AND detail = 'running -> paused'") == 1);
+    CHECK(number(database,
+                 "SELECT count(*) FROM events WHERE vm_uuid IS NULL"
+                 " AND vm_name IS NULL AND detail IS NULL") == 1);
+    CHECK(number(database, "PRAGMA user_version") == schema_version);
+}
+
+TEST_CASE("a VM is the same while uuid and start are, also where there is no start") {
+    const Place place;
+    auto database = open_with_tables(place.file());
+    for (int run = 0; run < 2; ++run) {  // the second writer knows no ids
+        auto writer = Writer::prepare(database);
+        REQUIRE(writer.has_value());
+        for (int i = 0; i < 3; ++i) {
+            auto arrival = make_arrival("h", 0, 1000 + 10 * run + i);
+            auto with_start = make_vm("x", "1");
+            with_start.ext.emplace().start = 5;
+            auto later_start = make_vm("x", "1");
+            later_start.ext.emplace().start = 6;
+            arrival->frame.vms = {make_vm("x", "1"), with_start, later_start};
+            REQUIRE(writer->write(*arrival).has_value());
+        }
+    }
+    CHECK(number(database, "SELECT count(*) FROM hosts") == 1);
+    CHECK(number(database, "SELECT count(*) FROM vms") == 3);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples") == 18);
+}
+
+TEST_CASE("the parts of a sample make one row of the host") {
+    const Place place;
+    auto database = open_with_tables(place.file());
+    auto writer = Writer::prepare(database);
+    for (std::uint32_t i = 0; i < 3; ++i)
+        REQUIRE(writer->write(*make_part("h", i, 1, i, 3)).has_value());
+    CHECK(number(database, "SELECT count(*) FROM host_samples") == 1);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples") == 3);
+}
+
+TEST_CASE("a file that is no database, or none of ours, is refused and left alone") {
+    const Place place;
+    Counters counters;
+    std::string reason;
+    SECTION("no database") {
+        std::ofstream(place.file()) << std::string(5000, 'x');
+        reason = "not a database";
+    }
+    SECTION("of a newer collector") {
+        auto database = open_with_tables(place.file());
+        REQUIRE(database.execute("PRAGMA user_version = 2").has_value());
+        reason = "schema version 2";
+    }
+    SECTION("of another program") {
+        auto database = Database::open(place.file());
+        REQUIRE(database->execute("CREATE TABLE recipes(name)").has_value());
+        reason = "of another program";
+    }
+    SECTION("a directory") {
+        fs::create_directory(place.file());
+        reason = "unable to open";
+    }
+    SECTION("cut short") {
+        { open_with_tables(place.file()); }
+        fs::resize_file(place.file(), fs::file_size(place.file()) / 2);
+        reason = "malformed";
+    }
+    const auto store = Store::start(place.file(), 24h, counters);
+    REQUIRE(!store);
+    INFO(store.error().message);
+    CHECK(store.error().message.find(reason) != std::string::npos);
+    CHECK(store.error().message.find(place.file()) != std::string::npos);
+}
+
+TEST_CASE("a directory that is missing is named with the remedy") {
+    const Place place;
+    Counters counters;
+    const auto store = Store::start(place.file() + "/deeper/x.db", 24h, counters);
+    REQUIRE(!store);
+    CHECK(store.error().message.find("there is no directory") != std::string::npos);
+}
+
+TEST_CASE("what is older than it is kept goes, by the collector's clock, and nothing else") {
+    const Place place;
+    auto database = open_with_tables(place.file());
+    auto writer = Writer::prepare(database);
+    constexpr std::int64_t now_ms = 1'000'000'000;
+    const auto write = [&](const std::string& host, std::int64_t age_ms, double time_s) {
+        auto arrival = full_arrival();
+        arrival->frame.host.name = host;
+        arrival->frame.host.time = time_s;
+        arrival->received_ms = now_ms - age_ms;
+        REQUIRE(writer->write(*arrival).has_value());
+        REQUIRE(writer->write(Event{EventKind::host_came, now_ms - age_ms, host, "", "", ""})
+                    .has_value());
+    };
+    constexpr std::int64_t hour = 3'600'000;
+    for (int i = 0; i < 10; ++i)
+        write("gone", 30 * hour, i);
+    for (int i = 0; i < 10; ++i)
+        write("stays", 30 * hour, i);
+    write("stays", 1 * hour, 10);
+    write("clock in the future", 30 * hour, 4e9);
+    write("clock in the past", 1 * hour, 7);
+
+    auto retention = Retention::prepare(database, 24h);
+    REQUIRE(retention.has_value());
+    for (int i = 0; i < 5; ++i)
+        REQUIRE(retention->step(now_ms).has_value());
+    CHECK(number(database, "SELECT count(*) FROM host_samples") == 2);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples") == 4);
+    CHECK(number(database, "SELECT count(*) FROM vm_block_samples") == 2);
+    CHECK(number(database, "SELECT count(*) FROM events") == 2);
+    CHECK(number(database, "SELECT count(*) FROM vms") == 4);
+    CHECK(number(database, "SELECT min(received_ms) FROM vm_samples") == now_ms - hour);
+}
+
+TEST_CASE("a full disk is told apart by its remedy, and passes") {
+    const Place place;
+    auto database = open_with_tables(place.file());
+    const auto pages = number(database, "PRAGMA page_count");
+    REQUIRE(
+        database.query_integer("PRAGMA max_page_count = " + std::to_string(pages + 1)).has_value());
+    auto writer = Writer::prepare(database);
+    virtpulse::Result<> written;
+    REQUIRE(database.execute("BEGIN").has_value());
+    for (int i = 0; i < 5000 && written; ++i)
+        written = writer->write(*make_arrival("h", 0, i));
+    REQUIRE(!written);
+    CHECK(written.error().code == SQLITE_FULL);
+    CHECK(written.error().message.find("make room") != std::string::npos);
+}
