@@ -101,14 +101,15 @@ int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) 
     if (!request) {
         /* A flush is not issued as the request that asked for it, but through one that the block
          * layer keeps for all; what asked completes here, with nothing transferred. The last bio
-         * is there again by then, to say whose it is. Data with a flush before or behind it comes
-         * by a second time, after its data was counted. */
+         * is there again by then, to say whose it is and that it asked: the request itself has had
+         * its flags taken off. Data with a flush before or behind it comes by a second time, after
+         * its data was counted. */
         __u64 flush = 1ULL << bpf_core_enum_value(enum req_flag_bits, __REQ_PREFLUSH) |
                       1ULL << bpf_core_enum_value(enum req_flag_bits, __REQ_FUA);
         struct bio* bio = rq->bio;
         struct vp_owner owner;
         __u32 dev;
-        if (bytes || !(flags & flush) || !bio) return 0;
+        if (bytes || !bio || !(bio->bi_opf & flush)) return 0;
         struct cgroup_subsys_state* css = css_of(bio);
         if (!css || !owner_by_cgroup(css, &owner) || !device_of(rq, &dev)) return 0;
         struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);

@@ -76,6 +76,7 @@ struct blkcg_gq {
 } KERNEL_TYPE;
 
 struct bio {
+    unsigned int bi_opf;
     struct blkcg_gq* bi_blkg; /* with CONFIG_BLK_CGROUP */
 } KERNEL_TYPE;
 

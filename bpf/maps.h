@@ -67,6 +67,14 @@ struct {
     __type(value, struct vp_failures);
 } failures SEC(".maps") __weak;
 
+/* Only read and written by agents. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct vp_agents);
+} agents SEC(".maps") __weak;
+
 /* count_failure(member): one more of it. */
 #define count_failure(member)                                                   \
     do {                                                                        \

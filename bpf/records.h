@@ -40,7 +40,7 @@ struct vp_vm {
     __u64 ended_run_delay_ns; /*   to be added to the sums */
     __u64 ended_switches;
     __u32 threads;   /* living ones with a record */
-    __u32 unadopted; /* born without a record since the last adoption */
+    __u32 unadopted; /* made by the kernel, without a record; the agent adopts when it grows */
 };
 VP_ASSERT(sizeof(struct vp_vm) == 80);
 
@@ -123,5 +123,13 @@ struct vp_failures {
 };
 VP_ASSERT(sizeof(struct vp_failures) == 56);
 #define VP_BUSY_TRIES 8
+
+/* What agents agree on from one to the next. Map `agents`, one entry; 0: no agent said it yet. */
+struct vp_agents {
+    /* CLOCK_REALTIME less CLOCK_BOOTTIME when the first one began, so that what a frame says of
+     * `since_ns` is the same number after a restart, though the clocks drift apart. */
+    __u64 boot_to_epoch_ns;
+};
+VP_ASSERT(sizeof(struct vp_agents) == 8);
 
 #endif

@@ -52,6 +52,7 @@ Result<void> run(const Options& options) {
             spdlog::info("sending to {}", endpoint.text());
         }
         collectors.emplace(options.collectors);
+        collectors->wait_until_resolved(1s);
     }
     sampler.sample();  // the base of the first rates
 

@@ -335,12 +335,17 @@ class WholePath(unittest.TestCase):
                 self.assertEqual(set(vms), set(names), "gone")
                 return {name for name, vm in vms.items() if vm["stale"]}
 
-            def lost_parts():
-                return [{vm["name"] for vm in frame["vms"] if vm["name"].startswith(OURS)}
-                        for _, frame in list(relay.lost)]
             for _ in range(3):  # not once only
-                stale = stale_of(shown.documents_until(stale_of))
-                self.assertIn(stale, lost_parts())
+                document = shown.documents_until(stale_of)
+                stale = stale_of(document)
+                samples = relay.samples()
+                now = our_host(document)["time"]
+                arrived = set(samples[now][1])
+                arrived_before = set(samples[max(at for at in samples if at < now)][1])
+                # The sample before did not bring them. The newest may have: which part a VM is in
+                # varies with the length of its figures.
+                self.assertLessEqual(stale, set(names) - arrived_before)
+                self.assertGreaterEqual(stale, set(names) - arrived_before - arrived)
                 self.assertLess(len(stale), len(names))
             self.assertGreater(collector.host(HOST)["frames"]["lost"], 0)
             relay.loses = lambda frame: False
@@ -377,8 +382,8 @@ class WholePath(unittest.TestCase):
             self.ends_in_time("collector", collector.stop())
             self.assertEqual(shown.finish()[0], 0)
         stored = [row["time_ms"] for row in self.rows("SELECT time_ms FROM host_samples")]
-        self.assertLess(min(stored), last * 1000)
-        self.assertGreater(max(stored), last * 1000)
+        self.assertLessEqual(min(stored), round(last * 1000))
+        self.assertGreater(max(stored), round(last * 1000))
         self.assertEqual(self.rows("PRAGMA integrity_check"), [{"integrity_check": "ok"}])
 
     def test_a_count_of_refreshes_ends_the_viewer(self):

@@ -1,4 +1,4 @@
-"""The guests' kernel: Debian's own cloud kernel, downloaded once and unpacked, never installed."""
+"""The guests' kernels: Debian's cloud kernels, downloaded once and unpacked, never installed."""
 
 import lzma
 import pathlib
@@ -7,16 +7,17 @@ import subprocess
 
 from .errors import Missing
 
-SERIES = "6.1"
+LAB_SERIES = "6.1"
 
 
-def cloud_kernel(cache, say=lambda line: None):
-    """The unpacked newest cloud kernel of SERIES under `cache`, downloaded unless one is there."""
+def cloud_kernel(cache, say=lambda line: None, series=LAB_SERIES):
+    """The unpacked newest cloud kernel of `series` ("6.12") under `cache`, downloaded unless one is
+    there."""
     root = pathlib.Path(cache) / "kernel"
-    there = sorted(root.glob("*/boot/vmlinuz-*"), key=_version)
+    there = sorted(root.glob(f"linux-image-{series}.*/boot/vmlinuz-*"), key=_version)
     if there:
         return Kernel(there[-1].parent.parent)
-    package = _newest_package()
+    package = _newest_package(series)
     say(f"downloading {package}")
     root.mkdir(parents=True, exist_ok=True)
     _run("apt-get", "download", package, cwd=root, what=f"cannot download {package}")
@@ -68,12 +69,13 @@ class Kernel:
         return list(loaded.items())
 
 
-def _newest_package():
-    pattern = rf"^linux-image-{re.escape(SERIES)}\.[0-9]+-[0-9]+-cloud-amd64$"
+def _newest_package(series):
+    # 6.1.0-56, and of the series that Debian 12 takes from later ones 6.12.117+deb12.
+    pattern = rf"^linux-image-{re.escape(series)}\.[0-9]+[-+][a-z0-9]+-cloud-amd64$"
     found = _run("apt-cache", "search", "--names-only", pattern, what="cannot ask apt for a kernel")
     names = [line.split()[0] for line in found.splitlines()]
     if not names:
-        raise Missing(f"apt offers no cloud kernel {SERIES} for the guests; try apt-get update")
+        raise Missing(f"apt offers no cloud kernel {series} for the guests; try apt-get update")
     return max(names, key=_version)
 
 

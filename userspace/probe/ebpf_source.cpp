@@ -58,8 +58,7 @@ class EbpfSource final : public VmSource {
           probe_(std::move(probe)),
           search_(std::move(search)),
           devices_(root_),
-          missing_(std::move(missing)),
-          boot_to_epoch_ns_(epoch_of_boot_ns()) {}
+          missing_(std::move(missing)) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
@@ -72,13 +71,15 @@ class EbpfSource final : public VmSource {
     struct Watched {
         std::uint64_t start_ns = 0;
         std::vector<std::uint64_t> cgroups;
-        ThreadUse highest;  // the counters never go back, whatever a reading missed
+        ThreadUse highest;            // the counters never go back, whatever a reading missed
+        std::uint32_t unadopted = 0;  // of vp_vm, when threads were last adopted
     };
 
     Result<void> settle_pinned();
     Result<void> begin_watching(const ProcessKey& process, Watched& watched);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
+    Result<void> adopt_late_threads();
     Result<void> housekeeping();
 
     Root root_;
@@ -87,7 +88,7 @@ class EbpfSource final : public VmSource {
     HypervisorSearch search_;
     BlockDevices devices_;
     std::map<std::string, std::string> missing_;
-    std::uint64_t boot_to_epoch_ns_;
+    std::uint64_t boot_to_epoch_ns_ = 0;
     std::map<ProcessKey, Watched> watched_;
     Fold fold_;
     std::string buffer_;
@@ -133,6 +134,9 @@ Result<void> EbpfSource::start() {
     if (pins_) {
         if (const auto settled = settle_pinned(); !settled) return settled;
     }
+    const auto agreed = probe_.agree({epoch_of_boot_ns()});
+    if (!agreed) return agreed.error();
+    boot_to_epoch_ns_ = agreed->boot_to_epoch_ns;
     if (const auto attached = probe_.attach(); !attached) return attached;
     adopt_due_ = true;
     return {};
@@ -208,10 +212,24 @@ Result<void> EbpfSource::housekeeping() {
     return {};
 }
 
+// Threads that the kernel made since the last reading are to be in this one.
+Result<void> EbpfSource::adopt_late_threads() {
+    bool any = false;
+    for (const auto& [tgid, vm] : vm_rows_) {
+        const auto found = watched_.find({static_cast<pid_t>(tgid), ticks_of(vm.start_ns)});
+        if (found == watched_.end()) continue;
+        if (std::exchange(found->second.unadopted, vm.unadopted) != vm.unadopted) any = true;
+    }
+    if (!any) return {};
+    if (const auto adopted = probe_.adopt_threads(); !adopted) return adopted;
+    return probe_.read_vms(vm_rows_);  // adoption can change what is to be taken off
+}
+
 Result<void> EbpfSource::read(SourceReport& report) {
     report = {};
     report.missing = missing_;
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
+    if (const auto adopted = adopt_late_threads(); !adopted) return adopted;
     const auto uses =
         fold_.fold(vm_rows_, probe_.threads(), [this](std::uint32_t tgid, std::uint32_t tid) {
             const auto text = read_file(task_file(root_, tgid, tid, "schedstat"), buffer_);
@@ -221,7 +239,6 @@ Result<void> EbpfSource::read(SourceReport& report) {
         });
     const std::uint64_t now = boot_clock_ns();
     for (const auto& vm : uses) {
-        if (vm.vm.unadopted != 0) adopt_due_ = true;
         if (vm.vm.ended_ns != 0 && now > vm.vm.ended_ns + forget_ended_after_ns) {
             probe_.remove_vm(vm.tgid);
         }

@@ -216,6 +216,17 @@ Result<vp_failures> KernelProbe::read_failures() {
     return failures;
 }
 
+Result<vp_agents> KernelProbe::agree(const vp_agents& if_none) {
+    const int fd = impl_->fd(impl_->skeleton->maps.agents);
+    const std::uint32_t only = 0;
+    vp_agents agents{};
+    if (bpf_map_lookup_elem(fd, &only, &agents) == 0 && agents.boot_to_epoch_ns != 0) return agents;
+    if (bpf_map_update_elem(fd, &only, &if_none, BPF_ANY) != 0) {
+        return system_error("cannot write the map agents");
+    }
+    return if_none;
+}
+
 std::span<vp_thread, VP_MAX_THREADS> KernelProbe::threads() const {
     return std::span<vp_thread, VP_MAX_THREADS>(static_cast<vp_thread*>(impl_->threads.get()),
                                                 VP_MAX_THREADS);

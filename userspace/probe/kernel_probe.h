@@ -43,6 +43,8 @@ class KernelProbe {
     Result<void> read_vms(std::vector<VmRow>& rows);
     Result<void> read_block(std::vector<BlockRow>& rows);
     Result<vp_failures> read_failures();
+    // What the first agent said that used these maps; `if_none` is said where none was.
+    Result<vp_agents> agree(const vp_agents& if_none);
 
     // Memory that the kernel writes while we read: each member is whole, a record need not be.
     [[nodiscard]] std::span<vp_thread, VP_MAX_THREADS> threads() const;

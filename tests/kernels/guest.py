@@ -1,0 +1,133 @@
+"""One run of the agent on another kernel: boots the guest of `init`, and reads what it printed."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+from lab import LabError
+from lab.core import CACHE
+from lab.daemons import program
+from lab.initramfs import Archive
+from lab.kernel import cloud_kernel
+
+DISK_BYTES = 64 << 20
+BINARIES = pathlib.Path(os.environ.get("VIRTPULSE_BIN", "build/release/bin"))
+# It takes about half a minute on an idle machine.
+PATIENCE_S = 240
+
+
+@dataclass
+class Machine:
+    """A virtual machine at a mark, as the kernel counts it."""
+
+    pid: int
+    threads: int
+    cgroup_us: int  # CPU time of all its threads, also of ended ones, since it is in its cgroup
+    run_ns: int  # of its living threads, as are the next two
+    run_delay_ns: int
+    switches: int
+
+
+@dataclass
+class Run:
+    """What one boot said."""
+
+    kernel: str
+    machines: dict = field(default_factory=dict)  # [mark][virtual machine]
+    disks: dict = field(default_factory=dict)  # [mark][disk]: numbers of /proc/diskstats
+    frames: dict = field(default_factory=dict)  # [run of the agent]: all its frames
+    seen: dict = field(default_factory=dict)  # [mark]: the frame last printed at that time
+    said: dict = field(default_factory=dict)  # [virtual machine]: totals of guest-io
+    logs: dict = field(default_factory=dict)  # [run of the agent]
+    words: dict = field(default_factory=dict)  # all other lines, by their first word
+
+    def vm(self, mark, name):
+        """The VM in the agent's frame at a mark."""
+        pid = self.machines[mark][name].pid
+        return next(vm for vm in self.seen[mark]["vms"] if vm["ext"]["pid"] == pid)
+
+    def block(self, mark, name, device):
+        """The VM's block counters for a disk, in the agent's frame at a mark."""
+        found = self.vm(mark, name)["ext"].get("block", [])
+        return next(block for block in found if block["dev"] == device)
+
+
+def boot(series, say=print):
+    """Boots Debian's kernel of that series with the agent in it, and waits until it powers off."""
+    qemu = program("qemu-system-x86_64", "qemu-system-x86")
+    kernel = cloud_kernel(CACHE, say, series)
+    fixtures = BINARIES.parent / "fixtures"
+    archive = Archive()
+    archive.basis(pathlib.Path(__file__).parent / "init", kernel, ("virtio_pci", "virtio_blk"))
+    archive.program("bin/virtpulse-agent", BINARIES / "virtpulse-agent")
+    archive.program("bin/qemu-system-x86_64", fixtures / "qemu-system-x86_64")
+    # To the agent it is its executable's name that makes it a virtual machine.
+    archive.program("io/qemu-system-x86_64", BINARIES / "guest-io")
+    with tempfile.TemporaryDirectory(prefix="virtpulse-kernel-") as name:
+        directory = pathlib.Path(name)
+        (directory / "initramfs").write_bytes(archive.finish())
+        command = [qemu, "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2",
+                   "-m", "1024", "-nographic", "-no-reboot", "-nic", "none",
+                   "-kernel", kernel.image, "-initrd", directory / "initramfs",
+                   "-append", "console=ttyS0 quiet panic=-1"]
+        for number in range(2):
+            disk = directory / f"disk{number}"
+            with open(disk, "wb") as file:
+                file.truncate(DISK_BYTES)
+            command += ["-drive", f"file={disk},format=raw,if=virtio,cache=writeback"]
+        started = time.monotonic()
+        log = BINARIES.parent / f"kernel-{series}.log"
+        with open(log, "wb") as console:
+            try:
+                subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                               timeout=PATIENCE_S, check=False)
+            except subprocess.TimeoutExpired:
+                pass  # what it printed says more
+    run = read(kernel.release, log.read_text(errors="replace").replace("\r", ""))
+    if "done" not in run.words:
+        raise LabError(f"the guest did not come to its end; what it printed is in {log}")
+    say(f"{kernel.release} booted {run.words['booted'].partition(' ')[2]} and was done "
+        f"{run.words['done']}; with qemu's start {time.monotonic() - started:.1f} s")
+    return run
+
+
+def read(kernel, text):
+    """What the guest's console says, taken apart."""
+    run = Run(kernel)
+    counts = {}
+    section = None
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        words = rest.split()
+        if section:
+            if line == f"end {section}":
+                section = None
+            elif section.endswith(".log"):
+                run.logs[section.removesuffix(".log")] += line + "\n"
+            else:
+                run.frames[section].append(json.loads(line))
+        elif word == "begin":
+            section = rest
+            run.logs.setdefault(section.removesuffix(".log"), "")
+            run.frames.setdefault(section.removesuffix(".log"), [])
+        elif word == "mark":
+            numbers = [int(text) for text in words[2:]]
+            sums = [sum(numbers[3 + i :: 3]) for i in range(3)]
+            run.machines.setdefault(words[0], {})[words[1]] = Machine(*numbers[:3], *sums)
+        elif word == "disks":
+            lines = [words[i : i + 20] for i in range(1, len(words), 20)]
+            run.disks[words[0]] = {disk[2]: [int(text) for text in disk[3:]] for disk in lines}
+        elif word == "agent":
+            counts[words[0]] = (words[1], int(words[2]))
+        elif word == "said":
+            pairs = (pair.split("=") for pair in words[1:])
+            run.said[words[0]] = {key: float(value) for key, value in pairs}
+        elif word:
+            run.words[word] = rest
+    for mark, (of_run, count) in counts.items():
+        run.seen[mark] = run.frames[of_run][count - 1]
+    return run

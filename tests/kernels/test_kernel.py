@@ -1,0 +1,241 @@
+"""The agent on Debian's kernel of the series that is named (6.1, 6.12), in an emulated machine.
+
+test_kernel.py SERIES. What it shows beyond the machine that it runs on: that the kernel takes the
+BPF programs, and that they count right there; and, as cgroup v2 has the io controller there, that
+what the kernel writes back later is charged to the VM that wrote it. The guest is that of `init`:
+it runs once, and each test looks at what it printed.
+"""
+
+import sys
+import unittest
+
+from guest import boot
+from lab import LabError, Missing
+
+# Both sides are of the same instant (see init), so that a difference is no matter of time.
+CPU_PERCENT = 0.1
+IO_PERCENT = 0.5
+# Fields of /proc/diskstats after the name (Documentation/admin-guide/iostats.rst).
+READS, READ_SECTORS, WRITES, WRITTEN_SECTORS, FLUSHES = 0, 2, 4, 6, 15
+SECTOR = 512
+
+
+def figure(what, got, want):
+    off = 100 * (got - want) / want if want else 0
+    print(f"  {what:42} {got:>14} of {want:>14}  {off:+.4f} %")
+
+
+class OtherKernel(unittest.TestCase):
+    boot = None  # what the one run of the guest said
+
+    def near(self, what, got, want, percent):
+        figure(what, got, want)
+        self.assertGreater(want, 0, what)
+        self.assertLessEqual(abs(got - want), want * percent / 100, what)
+
+    def grown(self, of, one, other, *path):
+        """How much a counter of the agent grew for a VM between two marks."""
+        values = []
+        for mark in (one, other):
+            value = self.boot.vm(mark, of)["ext"]
+            for key in path:
+                value = value[key]
+            values.append(value)
+        return values[1] - values[0]
+
+    def kernel_grown(self, of, one, other, attribute):
+        machines = self.boot.machines
+        return getattr(machines[other][of], attribute) - getattr(machines[one][of], attribute)
+
+    def disk(self, disk, one, other, field):
+        return self.boot.disks[other][disk][field] - self.boot.disks[one][disk][field]
+
+    # --- the source
+
+    def test_it_is_ebpf_and_nothing_is_missing(self):
+        for name, frames in self.boot.frames.items():
+            self.assertGreater(len(frames), 5, name)
+            for frame in frames:
+                self.assertEqual(frame["ext"]["source"], "ebpf", self.boot.logs[name])
+                self.assertNotIn("missing", frame["ext"])
+        self.assertEqual(self.boot.words["agent-exit"], "0", self.boot.logs["again"])
+
+    def test_nothing_found_no_place_and_no_completion_was_lost(self):
+        for name, frames in self.boot.frames.items():
+            cost = frames[-1]["ext"]["self"]
+            print(f"  {name}: {cost}")
+            self.assertEqual(cost["update_failures"], 0)
+            self.assertEqual(cost["lost_completions"], 0)
+
+    def test_the_agent_mounts_bpffs_and_pins_its_counters_there(self):
+        kind, *pins = self.boot.words["bpffs"].split()
+        self.assertEqual(kind, "bpf")
+        for name in ("vms", "threads", "vm_block", "requests", "cgroups", "failures"):
+            self.assertIn(name, pins)
+
+    # --- CPU
+
+    def test_cpu_of_vms_that_were_there_before_the_agent(self):
+        for name in ("load", "burn", "churn"):
+            self.assertEqual(self.boot.vm("watched", name)["ext"]["cpu_ns"], 0, name)
+        for name in ("load", "burn"):
+            with self.subTest(name):
+                for ours, theirs in (("cpu_ns", "run_ns"), ("run_delay_ns", "run_delay_ns"),
+                                     ("switches", "switches")):
+                    self.near(f"{name} {ours}", self.grown(name, "watched", "counted", ours),
+                              self.kernel_grown(name, "watched", "counted", theirs), CPU_PERCENT)
+
+    def test_cpu_of_vms_that_began_after_the_agent(self):
+        for name in ("writer", "reader", "cached"):
+            with self.subTest(name):
+                ext, machine = self.boot.vm("counted", name)["ext"], self.boot.machines["counted"]
+                self.near(f"{name} cpu_ns", ext["cpu_ns"], machine[name].run_ns, CPU_PERCENT)
+
+    def test_cpu_of_threads_that_came_and_went(self):
+        """schedstat has living threads only; the cgroup has kept what the ended ones used."""
+        got = self.grown("churn", "watched", "counted", "cpu_ns")
+        cgroup = self.kernel_grown("churn", "watched", "counted", "cgroup_us") * 1000
+        living = self.kernel_grown("churn", "watched", "counted", "run_ns")
+        self.near("churn cpu_ns", got, cgroup, CPU_PERCENT)
+        self.assertGreater(cgroup, 2 * living, "the ended threads were to have used most of it")
+
+    def test_threads_are_as_many_as_the_kernel_has(self):
+        for mark, seen in self.boot.machines.items():
+            if mark not in self.boot.seen:
+                continue
+            for name, machine in seen.items():
+                self.assertEqual(self.boot.vm(mark, name)["ext"]["threads"], machine.threads,
+                                 f"{name} at {mark}")
+
+    def test_a_thread_that_never_leaves_its_cpu_is_up_to_date_in_each_sample(self):
+        pid = self.boot.machines["watched"]["burn"].pid
+        first = self.boot.frames["first"].index(self.boot.seen["watched"])
+        last = self.boot.frames["first"].index(self.boot.seen["counted"])
+        seen = [(frame["time"], vm["ext"]) for frame in self.boot.frames["first"][first:last]
+                for vm in frame["vms"] if vm["ext"]["pid"] == pid]
+        worst = 0
+        running = 0
+        for (before, old), (after, new) in zip(seen, seen[1:]):
+            elapsed_ns = (after - before) * 1e9
+            used = new["cpu_ns"] - old["cpu_ns"] + new["run_delay_ns"] - old["run_delay_ns"]
+            if used < elapsed_ns / 2:
+                continue  # it was stopped for a part of that time, at either end
+            running += 1
+            worst = max(worst, abs(used / elapsed_ns - 1))
+        print(f"  burn ran or waited all the time in {running} samples, to {100 * worst:.2f} %")
+        self.assertGreater(running, 10)
+        # A sample is read some time after its `time`, which emulation makes long; were the slice
+        # that still runs left out, whole samples would show nothing at all.
+        self.assertLess(worst, 0.5)
+
+    # --- block I/O
+
+    def block_grown(self, name, disk, one, other, key):
+        before, after = (self.boot.block(mark, name, disk)[key] for mark in (one, other))
+        return after - before
+
+    def check_block(self, name, disk, one, other, **wanted):
+        for key, want in wanted.items():
+            self.near(f"{name} {key}", self.block_grown(name, disk, one, other, key), want,
+                      IO_PERCENT)
+
+    def test_direct_io_is_what_the_program_did(self):
+        said = self.boot.said["writer"]
+        # What stands in diskstats is what the program did; a flush counts as a write there too.
+        self.assertEqual(said["after_write_ops"] - said["before_write_ops"],
+                         said["ops"] + said["fsyncs"])
+        self.assertEqual(said["after_flush_ops"] - said["before_flush_ops"], said["fsyncs"])
+        self.assertEqual(said["after_write_bytes"] - said["before_write_bytes"], said["bytes"])
+        writes, flushes, sectors = (self.disk("vda", "born", "counted", field)
+                                    for field in (WRITES, FLUSHES, WRITTEN_SECTORS))
+        self.check_block("writer", "vda", "born", "counted", write_ops=writes - flushes,
+                         write_bytes=sectors * SECTOR, flush_ops=flushes)
+        self.assertEqual(self.boot.block("counted", "writer", "vda")["read_ops"], 0)
+
+    def test_two_vms_on_one_disk_are_told_apart(self):
+        self.check_block("reader", "vda", "born", "counted",
+                         read_ops=self.disk("vda", "born", "counted", READS),
+                         read_bytes=self.disk("vda", "born", "counted", READ_SECTORS) * SECTOR)
+        block = self.boot.block("counted", "reader", "vda")
+        self.assertEqual((block["write_ops"], block["write_bytes"], block["flush_ops"]), (0, 0, 0))
+
+    def test_what_the_kernel_writes_back_later_is_the_vms(self):
+        written = self.disk("vdb", "born", "counted", WRITTEN_SECTORS) * SECTOR
+        self.assertGreater(written, 4 << 20)
+        self.check_block("cached", "vdb", "born", "counted", write_bytes=written)
+        seen = {block["write_bytes"] for frame in self.boot.frames["first"] for vm in frame["vms"]
+                for block in vm["ext"].get("block", []) if block["dev"] == "vdb"}
+        self.assertGreater(len(seen), 4, "written back as time goes by, not only by the last sync")
+
+    def test_busy_time_is_plausible(self):
+        elapsed_ns = 1e9 * (self.boot.seen["counted"]["time"] - self.boot.seen["watched"]["time"])
+        for name, disk in (("writer", "vda"), ("reader", "vda"), ("cached", "vdb")):
+            block = self.boot.block("counted", name, disk)
+            print(f"  {name}: {disk} busy for {block['busy_ns'] / 1e6:.0f} ms of "
+                  f"{elapsed_ns / 1e6:.0f} ms")
+            self.assertGreater(block["busy_ns"], 0)
+            self.assertLess(block["busy_ns"], elapsed_ns)
+            self.assertEqual(block["in_flight"], 0, f"{name}: all was done by then")
+
+    # --- the agent killed, and another one after it
+
+    def test_counters_of_cpu_lose_nothing_while_there_is_no_agent(self):
+        for name in ("load", "burn", "reader", "cached", "second"):
+            with self.subTest(name):
+                new = name == "second"  # born after the other marks
+                want = (self.boot.machines["resumed"][name].run_ns if new else
+                        self.kernel_grown(name, "counted", "resumed", "run_ns"))
+                got = (self.boot.vm("resumed", name)["ext"]["cpu_ns"] if new else
+                       self.grown(name, "counted", "resumed", "cpu_ns"))
+                self.near(f"{name} cpu_ns over the gap", got, want, CPU_PERCENT)
+                if not new:
+                    # The same instant, by clocks that are read anew: not the later start.
+                    self.assertLess(abs(self.grown(name, "counted", "resumed", "since")), 10**9)
+        # Of threads that were born and died meanwhile nobody knows; no more than that is lost.
+        got = self.grown("churn", "counted", "resumed", "cpu_ns")
+        want = self.kernel_grown("churn", "counted", "resumed", "cgroup_us") * 1000
+        figure("churn cpu_ns over the gap", got, want)
+        self.assertGreater(got, 0)
+        self.assertLessEqual(got, want * (1 + CPU_PERCENT / 100))
+
+    def test_the_second_agent_counts_on(self):
+        for name in ("load", "burn", "reader", "cached", "second"):
+            with self.subTest(name):
+                self.near(f"{name} cpu_ns", self.grown(name, "resumed", "end", "cpu_ns"),
+                          self.kernel_grown(name, "resumed", "end", "run_ns"), CPU_PERCENT)
+        self.near("churn cpu_ns", self.grown("churn", "resumed", "end", "cpu_ns"),
+                  self.kernel_grown("churn", "resumed", "end", "cgroup_us") * 1000, CPU_PERCENT)
+
+        reads, writes, flushes = (self.disk("vda", "resumed", "end", field)
+                                  for field in (READ_SECTORS, WRITES, FLUSHES))
+        self.check_block("reader", "vda", "resumed", "end", read_bytes=reads * SECTOR)
+        self.check_block("second", "vda", "resumed", "end", write_ops=writes - flushes,
+                         flush_ops=flushes)
+        written = self.disk("vdb", "resumed", "end", WRITTEN_SECTORS) * SECTOR
+        self.check_block("cached", "vdb", "resumed", "end", write_bytes=written)
+
+    def test_block_counters_go_on_where_the_first_agent_left_them(self):
+        for name, disk, key in (("reader", "vda", "read_bytes"), ("cached", "vdb", "write_bytes")):
+            before = self.boot.block("counted", name, disk)[key]
+            after = self.boot.block("resumed", name, disk)
+            self.assertGreaterEqual(after[key], before, name)
+            self.assertEqual(after["in_flight"], 0, name)
+
+    def test_a_vm_that_ended_is_gone(self):
+        pid = self.boot.machines["counted"]["writer"].pid
+        for mark in ("resumed", "end"):
+            self.assertNotIn(pid, [vm["ext"]["pid"] for vm in self.boot.seen[mark]["vms"]])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        print("usage: test_kernel.py SERIES (6.1, 6.12)", file=sys.stderr)
+        sys.exit(2)
+    try:
+        OtherKernel.boot = boot(sys.argv.pop(1))
+    except Missing as missing:
+        print(f"skipped: {missing}")
+        sys.exit(77)
+    except LabError as error:
+        sys.exit(f"test_kernel.py: {error}")
+    unittest.main()
