@@ -70,7 +70,7 @@ class OtherKernel(unittest.TestCase):
     def test_the_agent_mounts_bpffs_and_pins_its_counters_there(self):
         kind, *pins = self.boot.words["bpffs"].split()
         self.assertEqual(kind, "bpf")
-        for name in ("vms", "threads", "vm_block", "requests", "cgroups", "failures"):
+        for name in ("vms", "threads", "vm_block", "requests", "cgroups", "failures", "agents"):
             self.assertIn(name, pins)
 
     # --- CPU

@@ -77,6 +77,7 @@ class EbpfSource final : public VmSource {
 
     Result<void> settle_pinned();
     Result<void> begin_watching(const ProcessKey& process, Watched& watched);
+    Result<void> assign_cgroups(const ProcessKey& process, Watched& watched);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
     Result<void> adopt_late_threads();
@@ -116,7 +117,7 @@ Result<void> EbpfSource::settle_pinned() {
     for (const auto& row : settled.vms) {
         if (const auto replaced = probe_.replace_vm(row.tgid, row.vm); !replaced) return replaced;
     }
-    probe_.clear_requests();
+    probe_.clear_transient();
     if (const auto read = probe_.read_block(block_rows_); !read) return read;
     for (auto& row : block_rows_) {
         // Requests in flight when the last agent ended: their ends were not seen.
@@ -149,6 +150,11 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
         auto found = search_.search();
         if (!found) return found.error();
         pids = std::move(*found);
+        for (auto& [process, watched] : watched_) {  // they can be moved to others at any time
+            if (const auto assigned = assign_cgroups(process, watched); !assigned) {
+                return assigned.error();
+            }
+        }
     }
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
     for (const auto& row : vm_rows_) {
@@ -173,9 +179,17 @@ Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watc
         if (const auto replaced = probe_.replace_vm(tgid, fresh); !replaced) return replaced;
         adopt_due_ = true;
     }
-    watched.cgroups = own_block_cgroups(root_, process.pid);
+    return assign_cgroups(process, watched);
+}
+
+Result<void> EbpfSource::assign_cgroups(const ProcessKey& process, Watched& watched) {
+    auto cgroups = own_block_cgroups(root_, process.pid);
     for (const auto id : watched.cgroups) {
-        const vp_owner owner{watched.start_ns, tgid, 0};
+        if (std::ranges::find(cgroups, id) == cgroups.end()) probe_.remove_cgroup(id);
+    }
+    const vp_owner owner{watched.start_ns, static_cast<std::uint32_t>(process.pid), 0};
+    watched.cgroups = std::move(cgroups);
+    for (const auto id : watched.cgroups) {
         if (const auto set = probe_.set_cgroup_owner(id, owner); !set) return set;
     }
     return {};
@@ -196,7 +210,10 @@ Result<void> EbpfSource::watch(std::span<const ProcessKey> processes) {
     for (const auto& process : processes) {
         const auto [place, is_new] = watched_.try_emplace(process);
         if (!is_new) continue;
-        if (const auto begun = begin_watching(process, place->second); !begun) return begun;
+        if (const auto begun = begin_watching(process, place->second); !begun) {
+            watched_.erase(place);  // begun anew at the next sample
+            return begun;
+        }
     }
     return housekeeping();
 }

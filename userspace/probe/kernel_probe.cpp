@@ -274,10 +274,13 @@ Result<void> KernelProbe::set_cgroup_owner(std::uint64_t cgroup_id, const vp_own
     return {};
 }
 
-void KernelProbe::clear_requests() {
-    const int fd = impl_->fd(impl_->skeleton->maps.requests);
-    std::uint64_t key = 0;
-    while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {}
+void KernelProbe::clear_transient() {
+    for (const bpf_map* map : {impl_->skeleton->maps.requests, impl_->skeleton->maps.cgroups}) {
+        const int fd = impl_->fd(map);
+        std::uint64_t key = 0;  // of both
+        while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {
+        }
+    }
 }
 
 Result<void> KernelProbe::adopt_threads() {

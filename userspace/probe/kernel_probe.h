@@ -57,7 +57,9 @@ class KernelProbe {
     Result<void> replace_block(const BlockRow& row);
     Result<void> set_cgroup_owner(std::uint64_t cgroup_id, const vp_owner& owner);
     void remove_cgroup(std::uint64_t cgroup_id);
-    void clear_requests();
+    // What an agent before this one left: its requests ended unseen, its cgroups are looked up
+    // anew.
+    void clear_transient();
 
     // Gives every thread of every VM its record.
     Result<void> adopt_threads();

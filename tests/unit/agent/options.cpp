@@ -59,17 +59,17 @@ TEST_CASE("collectors come from flags and a file, each once") {
 TEST_CASE("what is wrong use ends with 2") {
     for (const auto& arguments :
          std::vector<std::vector<const char*>>{{"--interval", "5x"},
-                                                         {"--collector", "a:b"},
-                                                         {"--source", "magic"},
-                                                         {"--frames", "7"},
-                                                         {"--max-datagram", "575"},
-                                                         {"--max-datagram", "65508"},
-                                                         {"--count", "0"},
-                                                         {"--count", "-1"},
-                                                         {"--name", ""},
-                                                         {"--nonsense"},
-                                                         {"compare", "--nonsense"},
-                                                         {"--config", "/nonexistent"}}) {
+                                               {"--collector", "a:b"},
+                                               {"--source", "magic"},
+                                               {"--frames", "7"},
+                                               {"--max-datagram", "575"},
+                                               {"--max-datagram", "65508"},
+                                               {"--count", "0"},
+                                               {"--count", "-1"},
+                                               {"--name", ""},
+                                               {"--nonsense"},
+                                               {"compare", "--nonsense"},
+                                               {"--config", "/nonexistent"}}) {
         const auto parsed = parse(arguments);
         CHECK(!parsed.options);
         CHECK(parsed.exit_code == 2);
