@@ -34,6 +34,13 @@ struct Error {
 template <class T = void>
 using Result = boost::system::result<T, Error>;
 
+// What `next` makes of the value, or the error: and_then(file.read(), parse_stat).
+template <class T, class Next>
+auto and_then(const Result<T>& result, Next next) -> decltype(next(*result)) {
+    if (!result) return result.error();
+    return next(*result);
+}
+
 // "what: strerror(code)". `code` is an errno; the current one unless told.
 inline Error system_error(std::string_view what, int code = errno) {
     return {std::string(what) + ": " + std::generic_category().message(code), code};

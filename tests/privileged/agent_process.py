@@ -1,5 +1,5 @@
-"""What the tests of the agent share: an agent that runs and its samples, the kernel's own figures to
-hold them against, and a mount namespace with a bpffs of their own, so that an agent that runs on
+"""What the tests of the agent share: an agent that runs and its samples, the kernel's own figures
+to hold them against, and a mount namespace with a bpffs of their own, so that an agent that runs on
 this machine keeps its pinned counters, and finds none of ours."""
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Where eBPF cannot be had the agent reads /proc and says why in one line; --source ebpf fails so."""
+"""Where eBPF cannot be had the agent reads /proc and says why in one line; --source ebpf fails."""
 
 import os
 import pathlib

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -120,7 +121,7 @@ class FiguresTest(unittest.TestCase):
         return sample, used, clocks
 
     def test_1_cpu_is_the_threads_schedstat(self):
-        # Standing still, all that is read is of the same moment, and the kernel's figures are exact.
+        # Standing still, all that is read is of one moment, and the kernel's figures are exact.
         first, used_first, clocks_first = self.at_rest()
         pace = int(WINDOW_S * 50)
         orders = [
@@ -159,8 +160,8 @@ class FiguresTest(unittest.TestCase):
                 f"{name}: {agent_ns / 1e6:.3f} ms by the agent, {clock_ns / 1e6:.3f} ms by its "
                 f"clock ({off:+.4f} %), {schedstat_ns / 1e6:.3f} ms by the schedstat of its living "
                 f"threads ({came_and_went} came or went); running, in {len(width)} samples at most "
-                f"{min(outside) / 1e6:.3f} and {max(outside) / 1e6:+.3f} ms outside of two readings of the clock "
-                f"{sum(width) / max(1, len(width)) / 1e6:.3f} ms apart"
+                f"{min(outside) / 1e6:.3f} and {max(outside) / 1e6:+.3f} ms outside of two readings "
+                f"of the clock {sum(width) / max(1, len(width)) / 1e6:.3f} ms apart"
             )
             self.assertGreater(agent_ns, 0)
             self.assertLessEqual(abs(off), BOUND_PERCENT)
@@ -198,8 +199,8 @@ class FiguresTest(unittest.TestCase):
                 pairs += 1
                 unbroken_ns += ext["cpu_ns"] - ext_last["cpu_ns"]
         print(
-            f"spinning thread: {len(samples)} samples at most {worst:.4f} % outside of two readings "
-            f"of its clock; it did not leave its CPU between {pairs} pairs of samples, and grew by "
+            f"spinning thread: {len(samples)} samples at most {worst:.4f} % outside of two "
+            f"readings of its clock; it did not leave its CPU between {pairs} pairs of samples, and grew by "
             f"{unbroken_ns / 1e6:.1f} ms in them"
         )
         self.assertLessEqual(worst, BOUND_PERCENT)
@@ -344,7 +345,21 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return json.loads(done.stdout)
 
-    def test_8_pins_stay_until_told(self):
+    def test_8_block_counters_go_on_after_a_kill(self):
+        name = self.direct.name
+        self.direct.run("io write 0 4096 200")
+        before = self.agent.samples.next()
+        self.agent.end(signal.SIGKILL)
+        type(self).agent = self.enterClassContext(Agent("--libvirt", self.lab.uri))
+        after = self.agent.samples.first(lambda s: not s.missing and s.named(name))
+        self.assertGreaterEqual(totals(before.vm(name))["write_ops"], 199)
+        self.assertEqual(totals(after.vm(name)), totals(before.vm(name)))
+        said, agent = self.do_io(self.direct, "io write 0 4096 2000")
+        off = percent_off(agent[name]["write_ops"], said["ops"])
+        print(f"after a restart: {agent[name]['write_ops']} writes of {said['ops']} ({off:+.3f} %)")
+        self.assertLessEqual(abs(off), BLOCK_BOUND_PERCENT)
+
+    def test_9_pins_stay_until_told(self):
         refused = unpin()
         self.assertEqual(refused.returncode, 1)
         self.assertIn("an agent is running", refused.stderr)

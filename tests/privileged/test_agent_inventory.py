@@ -202,7 +202,9 @@ class InventoryTest(unittest.TestCase):
     def test_what_ends_and_begins_while_libvirtd_stands_still(self):
         self.run_agent()
         guest = self.lab.start(Guest(f"{NAME}ends"))
-        self.receiver.samples.first(lambda s: s.named(guest.name) and "pid" in s.vm(guest.name)["ext"])
+        self.receiver.samples.first(
+            lambda s: s.named(guest.name) and "pid" in s.vm(guest.name)["ext"]
+        )
         victim, name = guest.pid, f"{NAME}begins"
         os.kill(self.lab.libvirtd_pid, signal.SIGSTOP)
         try:
@@ -268,7 +270,9 @@ class InventoryTest(unittest.TestCase):
         self.lab.stop_libvirtd()
         try:
             self.run_agent(self.lab.uri)
-            self.receiver.samples.first(lambda s: "libvirt" in s.missing and s.named(self.busy.name))
+            self.receiver.samples.first(
+                lambda s: "libvirt" in s.missing and s.named(self.busy.name)
+            )
         finally:
             self.lab.start_libvirtd()
         started = time.time()

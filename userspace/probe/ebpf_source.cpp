@@ -107,7 +107,7 @@ Result<void> EbpfSource::settle_pinned() {
     const auto settled = take_over(
         vm_rows_, threads, [this](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
             const auto text = read_file(task_file(root_, tgid, tid, "stat"), buffer_);
-            const Result<ProcessStat> stat = text ? parse_process_stat(*text) : text.error();
+            const auto stat = and_then(text, parse_process_stat);
             return stat && !stat->is_dead() && stat->start_ticks == ticks_of(start_ns);
         });
     for (const auto place : settled.free_places)
@@ -250,7 +250,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
     const auto uses =
         fold_.fold(vm_rows_, probe_.threads(), [this](std::uint32_t tgid, std::uint32_t tid) {
             const auto text = read_file(task_file(root_, tgid, tid, "schedstat"), buffer_);
-            const Result<Schedstat> stat = text ? parse_schedstat(*text) : text.error();
+            const auto stat = and_then(text, parse_schedstat);
             return stat ? std::optional(ThreadUse{stat->run_ns, stat->run_delay_ns, stat->switches})
                         : std::nullopt;
         });

@@ -12,8 +12,7 @@ HostSampler::HostSampler(const Root& root)
 
 void HostSampler::sample(wire::Host& host, std::chrono::steady_clock::time_point now) {
     auto& ext = *host.ext;
-    const auto stat = stat_.read();
-    const Result<CpuTimes> cpu = stat ? parse_cpu_times(*stat) : stat.error();
+    const auto cpu = and_then(stat_.read(), parse_cpu_times);
     if (cpu) {
         if (last_) host.cpu = cpu_percent(*last_, *cpu);
         last_ = *cpu;
@@ -22,8 +21,7 @@ void HostSampler::sample(wire::Host& host, std::chrono::steady_clock::time_point
         ext.missing["cpu"] = cpu.error().message;
     }
 
-    const auto meminfo = meminfo_.read();
-    const Result<Memory> memory = meminfo ? parse_memory(*meminfo) : meminfo.error();
+    const auto memory = and_then(meminfo_.read(), parse_memory);
     if (memory) {
         host.ram = memory->used_percent;
         ext.mem_total_bytes = memory->total_bytes;
