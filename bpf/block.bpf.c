@@ -85,18 +85,40 @@ static __always_inline bool change_in_flight(struct vp_block* block, int by, __u
     return false;
 }
 
-static __always_inline void undo(const struct vp_request* request, __u64 now_ns) {
+/* So many bytes of a request have completed; `whole`: with them all of it. */
+static __always_inline void count_done(struct vp_block* block, __u32 op, __u32 bytes, bool whole) {
+    if (op == REQ_OP_READ) {
+        __sync_fetch_and_add(&block->read_bytes, bytes);
+        if (whole) __sync_fetch_and_add(&block->read_ops, 1);
+    } else if (op == REQ_OP_DISCARD) {
+        __sync_fetch_and_add(&block->discard_bytes, bytes);
+        if (whole) __sync_fetch_and_add(&block->discard_ops, 1);
+    } else if (op & 1) { /* data to the device: writes, zone appends, zeroes written */
+        __sync_fetch_and_add(&block->write_bytes, bytes);
+        if (whole) __sync_fetch_and_add(&block->write_ops, 1);
+    }
+}
+
+static __always_inline struct vp_block* known_block(const struct vp_request* request) {
     struct vp_block_key key = {
         .start_ns = request->start_ns, .tgid = request->tgid, .dev = request->dev};
-    struct vp_block* block = bpf_map_lookup_elem(&vm_block, &key);
-    if (block) change_in_flight(block, -1, now_ns);
+    return bpf_map_lookup_elem(&vm_block, &key);
+}
+
+/* A request that is over, though no event said so (some kernels lose one in a thousand): it is
+ * counted as the device counted it, only later. */
+static __always_inline void end_unseen(const struct vp_request* request, __u64 now_ns) {
+    count_failure(lost_completions);
+    struct vp_block* block = known_block(request);
+    if (!block) return;
+    count_done(block, request->op, request->bytes, true);
+    change_in_flight(block, -1, now_ns);
 }
 
 /* Attached before the issue program: else what is issued between the two would never complete. */
 SEC("tp_btf/block_rq_complete")
 int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) {
     __u64 key = (__u64)rq;
-    unsigned int flags = rq->cmd_flags;
     struct vp_request* request = bpf_map_lookup_elem(&requests, &key);
     if (!request) {
         /* A flush is not issued as the request that asked for it, but through one that the block
@@ -118,21 +140,12 @@ int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) 
     }
     struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
     bool whole = bytes >= rq->__data_len;
-    if (block) {
-        unsigned int op = flags & REQ_OP_MASK;
-        if (op == REQ_OP_READ) {
-            __sync_fetch_and_add(&block->read_bytes, bytes);
-            if (whole) __sync_fetch_and_add(&block->read_ops, 1);
-        } else if (op == REQ_OP_DISCARD) {
-            __sync_fetch_and_add(&block->discard_bytes, bytes);
-            if (whole) __sync_fetch_and_add(&block->discard_ops, 1);
-        } else if (op & 1) { /* data to the device: writes, zone appends, zeroes written */
-            __sync_fetch_and_add(&block->write_bytes, bytes);
-            if (whole) __sync_fetch_and_add(&block->write_ops, 1);
-        }
-    }
+    if (block) count_done(block, request->op, bytes, whole);
     /* A part of a request can complete alone: it is in flight until the rest has. */
-    if (!whole) return 0;
+    if (!whole) {
+        request->bytes = rq->__data_len - bytes;
+        return 0;
+    }
     bpf_map_delete_elem(&requests, &key);
     if (block) change_in_flight(block, -1, bpf_ktime_get_boot_ns());
     return 0;
@@ -146,7 +159,8 @@ int BPF_PROG(vp_rq_requeue, struct request* rq) {
     if (!request) return 0;
     struct vp_request was = *request;
     bpf_map_delete_elem(&requests, &key);
-    undo(&was, bpf_ktime_get_boot_ns());
+    struct vp_block* block = known_block(&was);
+    if (block) change_in_flight(block, -1, bpf_ktime_get_boot_ns());
     return 0;
 }
 
@@ -156,24 +170,30 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     struct bio* bio = rq->bio;
     struct vp_owner owner = {};
     __u32 dev;
+    __u64 key = (__u64)rq;
+    __u64 now_ns = bpf_ktime_get_boot_ns();
+    struct vp_request* stale = bpf_map_lookup_elem(&requests, &key);
+    if (stale) { /* its end was not seen, and the kernel uses the request again, for whomever */
+        struct vp_request was = *stale;
+        bpf_map_delete_elem(&requests, &key);
+        end_unseen(&was, now_ns);
+    }
     /* Without a bio it is the block layer's own flush, which serves many at once. */
     if (op >= REQ_OP_DRV_IN || op == REQ_OP_FLUSH || !bio) return 0;
     struct cgroup_subsys_state* css = css_of(bio);
     if (!(css && owner_by_cgroup(css, &owner)) && !owner_by_task(css, &owner)) return 0;
     if (!device_of(rq, &dev)) return 0;
 
-    __u64 key = (__u64)rq;
-    __u64 now_ns = bpf_ktime_get_boot_ns();
-    struct vp_request* stale = bpf_map_lookup_elem(&requests, &key);
-    if (stale) { /* its end was not seen, and the kernel uses the request again */
-        struct vp_request was = *stale;
-        count_failure(lost_completions);
-        undo(&was, now_ns);
-    }
     struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);
     if (!block || !change_in_flight(block, 1, now_ns)) return 0;
     struct vp_request request = {
-        .issued_ns = now_ns, .start_ns = owner.start_ns, .tgid = owner.tgid, .dev = dev};
+        .issued_ns = now_ns,
+        .start_ns = owner.start_ns,
+        .tgid = owner.tgid,
+        .dev = dev,
+        .op = op,
+        .bytes = rq->__data_len,
+    };
     if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) {
         count_failure(requests_full);
         change_in_flight(block, -1, now_ns);
@@ -181,7 +201,7 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     return 0;
 }
 
-/* Run by the agent now and then: forgets requests whose end was not seen. One that is slow is still
+/* Run by the agent now and then: ends requests whose end was not seen. One that is slow is still
  * in flight for the kernel too, and stays. */
 SEC("iter/bpf_map_elem")
 int vp_expire_requests(struct bpf_iter__bpf_map_elem* ctx) {
@@ -197,7 +217,6 @@ int vp_expire_requests(struct bpf_iter__bpf_map_elem* ctx) {
     if (bpf_core_field_exists(rq->state)) state = BPF_CORE_READ(rq, state);
     if (state == MQ_RQ_IN_FLIGHT) return 0;
     bpf_map_delete_elem(&requests, &address);
-    count_failure(lost_completions);
-    undo(&request, now_ns);
+    end_unseen(&request, now_ns);
     return 0;
 }

@@ -108,8 +108,10 @@ struct vp_request {
     __u64 start_ns; /* of the VM's process */
     __u32 tgid;
     __u32 dev;
+    __u32 op;    /* REQ_OP_* */
+    __u32 bytes; /* not completed yet */
 };
-VP_ASSERT(sizeof(struct vp_request) == 24);
+VP_ASSERT(sizeof(struct vp_request) == 32);
 
 /* What found no place or went wrong, since the maps were made. Map `failures`, one entry. */
 struct vp_failures {
@@ -119,7 +121,7 @@ struct vp_failures {
     __u64 block_full;       /* a VM and device found no room in `vm_block` */
     __u64 requests_full;    /* a request found no room in `requests` */
     __u64 busy_contended;   /* in_flight_since changed under our hands VP_BUSY_TRIES times */
-    __u64 lost_completions; /* requests whose end was never seen */
+    __u64 lost_completions; /* requests whose end was not seen; counted when that was noticed */
 };
 VP_ASSERT(sizeof(struct vp_failures) == 56);
 #define VP_BUSY_TRIES 8

@@ -145,9 +145,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         ->capture_default_str();
     app.add_option("--name", options.name, "Name of this host in its frames (its host name)")
         ->check([](const std::string& name) {
-            return name.empty() || name.size() > wire::longest_name
-                       ? "--name: 1 to 255 bytes are needed"
-                       : std::string{};
+            return name.empty() || name.size() > wire::longest_name ? "1 to 255 bytes are needed"
+                                                                    : std::string{};
         });
     app.add_option("--path-procfs", options.root.procfs, "Where /proc is")
         ->type_name("DIR")

@@ -356,7 +356,11 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual(totals(after.vm(name)), totals(before.vm(name)))
         said, agent = self.do_io(self.direct, "io write 0 4096 2000")
         off = percent_off(agent[name]["write_ops"], said["ops"])
-        print(f"after a restart: {agent[name]['write_ops']} writes of {said['ops']} ({off:+.3f} %)")
+        lost = self.agent.samples.all[-1].host["ext"]["self"]["lost_completions"]
+        print(
+            f"after a restart: {agent[name]['write_ops']} writes of {said['ops']} ({off:+.3f} %), "
+            f"{lost} completions in all that the kernel did not tell of"
+        )
         self.assertLessEqual(abs(off), BLOCK_BOUND_PERCENT)
 
     def test_9_pins_stay_until_told(self):

@@ -2,9 +2,10 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+
+#include <csignal>
 
 namespace virtpulse::agent {
 

@@ -1,9 +1,11 @@
 #include "userspace/options.h"
 
+#include <unistd.h>
 #include <catch2/catch.hpp>
 
-#include <cstdio>
+#include <filesystem>
 #include <fstream>
+#include <string>
 #include <vector>
 
 using namespace virtpulse;
@@ -46,10 +48,11 @@ TEST_CASE("without arguments the agent sends to this machine, with --print only 
 }
 
 TEST_CASE("collectors come from flags and a file, each once") {
-    const std::string path = std::tmpnam(nullptr);
+    const std::string path = std::filesystem::temp_directory_path() /
+                             ("virtpulse-collectors-" + std::to_string(::getpid()));
     std::ofstream(path) << "# ours\ngrid1\n[::1]:7 # spare\ngrid1:55000\n";
     const auto parsed = parse({"--collector", "grid1", "--collectors-file", path.c_str()});
-    std::remove(path.c_str());
+    std::filesystem::remove(path);
     REQUIRE(parsed.options);
     CHECK(parsed.options->collectors == std::vector<Endpoint>{{"grid1", 55000}, {"::1", 7}});
 

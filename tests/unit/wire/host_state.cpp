@@ -37,7 +37,7 @@ TEST_CASE("parts in any order make the whole sample") {
     const auto sample = make_sample(1, 300);
     auto parts = parts_of(sample);
     REQUIRE(parts.size() > 20);
-    std::ranges::rotate(parts, parts.begin() + 7);
+    std::rotate(parts.begin(), parts.begin() + 7, parts.end());
     std::swap(parts[0], parts[11]);
     HostState state;
     for (auto part : parts)
