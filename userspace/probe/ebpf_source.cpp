@@ -161,8 +161,7 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
         if (row.vm.ended_ns == 0) pids.push_back(static_cast<pid_t>(row.tgid));
     }
     std::ranges::sort(pids);
-    const auto repeated = std::ranges::unique(pids);
-    pids.erase(repeated.begin(), repeated.end());
+    pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
     return pids;
 }
 
