@@ -4,4 +4,5 @@ execute_process(COMMAND ${BPFTOOL} gen skeleton ${OBJECT} name ${NAME}
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "bpftool gen skeleton ${OBJECT}: ${reason}")
 endif()
-file(WRITE ${OUTPUT} "${header}")
+# What clang-tidy finds in bpftool's own code (a leak where an allocation fails) is not ours to mend.
+file(WRITE ${OUTPUT} "// NOLINTBEGIN\n${header}// NOLINTEND\n")

@@ -1,6 +1,6 @@
 #include "collector/program.h"
 
-#include <signal.h>
+#include <csignal>
 #include <sys/resource.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "userspace/compare/compare.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -88,13 +89,14 @@ class Way {
     [[nodiscard]] std::optional<double> cpu(const ProcessKey& process) const {
         return rates_.cpu_percent(process, 1);
     }
+    [[nodiscard]] std::optional<std::uint64_t> cpu_ns(const ProcessKey& process) const {
+        const VmCounters* vm = counters(process);
+        return vm != nullptr ? std::optional(vm->cpu_ns) : std::nullopt;
+    }
     std::optional<BlockRates> block(const ProcessKey& process) {
-        for (const auto& vm : report_.vms) {
-            if (vm.process != process) continue;
-            if (!vm.block) return std::nullopt;
-            return block_[process].advance(sum_of(*vm.block), last_->time_since_epoch());
-        }
-        return std::nullopt;
+        const VmCounters* vm = counters(process);
+        if (vm == nullptr || !vm->block) return std::nullopt;
+        return block_[process].advance(sum_of(*vm->block), last_->time_since_epoch());
     }
     double take_cost_us() { return static_cast<double>(std::exchange(cost_ns_, 0)) / 1e3; }
 
@@ -110,6 +112,12 @@ class Way {
         Way& way_;
         std::uint64_t begin_ns_;
     };
+
+    [[nodiscard]] const VmCounters* counters(const ProcessKey& process) const {
+        const auto vm = std::find_if(report_.vms.begin(), report_.vms.end(),
+                                     [&](const auto& each) { return each.process == process; });
+        return vm != report_.vms.end() ? &*vm : nullptr;
+    }
 
     VmSource& source_;
     SourceReport report_;
@@ -196,6 +204,9 @@ class Comparer {
         vm.name = domain.name;
         vm.ebpf_cpu = ebpf_.cpu(*domain.process);
         vm.proc_cpu = proc_.cpu(*domain.process);
+        vm.ebpf_cpu_ns = ebpf_.cpu_ns(*domain.process);
+        vm.proc_cpu_ns = proc_.cpu_ns(*domain.process);
+        vm.libvirt_cpu_ns = domain.libvirt_cpu_ns;
         if (const auto block = ebpf_.block(*domain.process)) {
             vm.ebpf_reads = block->reads;
             vm.ebpf_writes = block->writes;

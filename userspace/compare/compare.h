@@ -18,6 +18,11 @@ struct ComparedVm {
     std::optional<double> ebpf_cpu;  // % of one CPU
     std::optional<double> proc_cpu;
     std::optional<double> libvirt_cpu;
+    // CPU time that each way has counted, ns. Each began to at a time of its own: only what they
+    // grow by can be compared.
+    std::optional<std::uint64_t> ebpf_cpu_ns;
+    std::optional<std::uint64_t> proc_cpu_ns;
+    std::optional<std::uint64_t> libvirt_cpu_ns;
     std::optional<double> ebpf_reads;  // requests a second at the host's devices
     std::optional<double> ebpf_writes;
     std::optional<double> ebpf_bytes;     // a second, both directions

@@ -28,7 +28,8 @@ std::optional<double> off_by(std::optional<double> a, std::optional<double> b) {
     return 100 * (*b - *a) / *a;
 }
 
-nlohmann::json or_null(std::optional<double> value) {
+template <typename Number>
+nlohmann::json or_null(std::optional<Number> value) {
     return value ? nlohmann::json(*value) : nlohmann::json();
 }
 
@@ -69,6 +70,10 @@ std::string comparison_as_json(const Comparison& comparison) {
                         {{"ebpf", or_null(vm.ebpf_cpu)},
                          {"proc", or_null(vm.proc_cpu)},
                          {"libvirt", or_null(vm.libvirt_cpu)}}},
+                       {"cpu_ns",
+                        {{"ebpf", or_null(vm.ebpf_cpu_ns)},
+                         {"proc", or_null(vm.proc_cpu_ns)},
+                         {"libvirt", or_null(vm.libvirt_cpu_ns)}}},
                        {"block_per_s",
                         {{"ebpf",
                           {{"reads", or_null(vm.ebpf_reads)},

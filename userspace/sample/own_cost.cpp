@@ -1,6 +1,6 @@
 #include "userspace/sample/own_cost.h"
 
-#include <time.h>
+#include <ctime>
 #include <unistd.h>
 
 #include "userspace/proc/process_files.h"

@@ -21,8 +21,7 @@ struct ProcessKey {
     pid_t pid = 0;
     std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat: clock ticks since boot
 
-    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison with 0 for a
-    // pointer
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison for a pointer
     auto operator<=>(const ProcessKey&) const = default;
 };
 

@@ -12,6 +12,7 @@ Comparison one_vm() {
     vm.name = "a\xff";
     vm.ebpf_cpu = 50.0;
     vm.proc_cpu = 50.5;
+    vm.proc_cpu_ns = 1'500;
     vm.ebpf_writes = 10.0;
     comparison.vms.push_back(vm);
     comparison.ebpf_cost_us = 200;
@@ -31,6 +32,8 @@ TEST_CASE("a comparison as JSON has null for what a way does not know") {
     const auto& vm = document["vms"][0];
     CHECK(vm["cpu_percent"]["ebpf"] == 50.0);
     CHECK(vm["cpu_percent"]["libvirt"].is_null());
+    CHECK(vm["cpu_ns"]["ebpf"].is_null());
+    CHECK(vm["cpu_ns"]["proc"] == 1500);
     CHECK(vm["block_per_s"]["ebpf"]["writes"] == 10.0);
     CHECK(document["cost_us"]["ebpf"] == 200.0);
     CHECK(document["missing"]["libvirt"] == "no answer for 4 s");
