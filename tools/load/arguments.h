@@ -1,5 +1,5 @@
-// A command line taken apart: options with a value, the rest in order. Small enough for a program
-// that lives in an initramfs.
+// A command line taken apart: options, the rest in order. Small enough for a program that lives in
+// an initramfs.
 #pragma once
 
 #include <algorithm>
@@ -17,13 +17,21 @@ namespace virtpulse::load {
 struct Arguments {
     bool help = false;
     std::vector<std::string_view> rest;
-    std::map<std::string_view, std::string_view> options;  // "--threads" -> "4"
+    std::map<std::string_view, std::string_view> options;  // "--threads" -> "4"; a flag -> ""
+
+    // Whether the option or flag was given.
+    [[nodiscard]] bool has(std::string_view option) const { return options.contains(option); }
 };
 
-// Takes `words` apart. `known` are the options that take a value ("--threads 4", "--threads=4").
-// -h and --help are always known. Fails on any other option and on a missing value.
+// Takes `words` apart. `known` are the options that take a value ("--threads 4", "--threads=4"),
+// `flags` those that take none. -h and --help are always known. Fails on any other option, on a
+// missing value, and on a value for a flag.
 inline Result<Arguments> take_apart(std::span<char* const> words,
-                                    std::span<const std::string_view> known) {
+                                    std::span<const std::string_view> known,
+                                    std::span<const std::string_view> flags = {}) {
+    const auto among = [](std::span<const std::string_view> names, std::string_view name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
     Arguments arguments;
     for (std::size_t i = 0; i < words.size(); ++i) {
         std::string_view value = words[i];
@@ -37,9 +45,12 @@ inline Result<Arguments> take_apart(std::span<char* const> words,
         }
         const bool joined = value.find('=') != std::string_view::npos;
         const auto option = take_until(value, '=');
-        if (std::find(known.begin(), known.end(), option) == known.end()) {
-            return Error{"unknown option " + std::string(option)};
+        if (among(flags, option)) {
+            if (joined) return Error{std::string(option) + " takes no value"};
+            arguments.options[option] = {};
+            continue;
         }
+        if (!among(known, option)) return Error{"unknown option " + std::string(option)};
         if (!joined) {
             if (++i == words.size()) return Error{std::string(option) + " needs a value"};
             value = words[i];

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "tools/load/duty.h"
+
 namespace virtpulse::load {
 namespace {
 
@@ -14,7 +16,6 @@ using std::chrono::nanoseconds;
 // Short beside any interval at which somebody looks (100 ms is the shortest), long beside the cost
 // of a wake-up.
 constexpr nanoseconds kPeriod = std::chrono::milliseconds(20);
-constexpr nanoseconds kMostDebt = std::chrono::milliseconds(500);
 
 nanoseconds cpu_used() {
     timespec now{};
@@ -34,13 +35,12 @@ void burn() {
 
 void hold_cpu(double share, Clock::time_point end, const std::atomic<bool>& stop) {
     auto now = Clock::now();
-    auto due = cpu_used();
+    Duty duty(share, cpu_used());
     while (!stop.load(std::memory_order_relaxed) && now < end) {
         const auto period_end = std::min(now + kPeriod, end);
-        due += nanoseconds(static_cast<nanoseconds::rep>(
-            share * static_cast<double>(nanoseconds(period_end - now).count())));
-        due = std::min(due, cpu_used() + kMostDebt);
-        while (cpu_used() < due && Clock::now() < period_end)
+        const auto used = cpu_used();
+        const auto enough = used + duty.need(period_end - now, used);
+        while (cpu_used() < enough && Clock::now() < period_end)
             burn();
         std::this_thread::sleep_until(period_end);
         // The schedule goes on from where the period should have ended, so that late wake-ups do

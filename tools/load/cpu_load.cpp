@@ -1,18 +1,19 @@
 // cpu-load: a known CPU load for a known time.
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <span>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
-#include "tools/load/arguments.h"
 #include "tools/load/cpu_hold.h"
 #include "tools/load/interrupt.h"
+#include "tools/load/program.h"
 
 namespace virtpulse::load {
 namespace {
@@ -34,6 +35,9 @@ where measured_percent is the CPU time of the whole process, by getrusage, for o
 ^C and SIGTERM end it at once, also with that line; it then exits with 130 and 143.
 Exit codes: 0 done, 1 failed, 2 wrong use.
 )";
+
+constexpr std::array<std::string_view, 1> kOptions{"--threads"};
+constexpr Usage kUsage{"cpu-load", kHelp, kOptions, {}};
 
 struct Load {
     double percent = 0;
@@ -66,7 +70,7 @@ Seconds process_cpu_time() {
 }
 
 // Makes the load; returns the program's exit code.
-int run(const Load& load) {
+Result<int> run(const Load& load) {
     Interrupt interrupt;
     std::atomic<bool> stop = false;
     const auto cpu_start = process_cpu_time();
@@ -83,47 +87,34 @@ int run(const Load& load) {
         }
     } catch (const std::system_error& error) {
         stop = true;
-        std::fprintf(stderr, "cpu-load: cannot start thread %zu of %u: %s\n", threads.size() + 1,
-                     load.threads, error.what());
-        return 1;
+        return Error{"cannot start thread " + std::to_string(threads.size() + 1) + " of " +
+                     std::to_string(load.threads) + ": " + error.what()};
     }
 
-    const bool terminal = isatty(STDERR_FILENO) == 1;
-    for (auto next = start; next < end && interrupt.exit_code() == 0;) {
-        next = terminal ? std::min(next + std::chrono::seconds(1), end) : end;
-        interrupt.wait_until(next);
-        if (terminal) {
-            std::fprintf(stderr, "\rcpu-load: %.0f of %.0f s, set %g %%, measured %.2f %% ",
-                         Seconds(Clock::now() - start).count(), load.length.count(), load.percent,
-                         measured_percent());
+    {
+        Progress progress(kUsage);
+        for (auto next = start; next < end && interrupt.exit_code() == 0;) {
+            next = progress.on() ? std::min(next + std::chrono::seconds(1), end) : end;
+            interrupt.wait_until(next);
+            progress.show([&] {
+                return so_far(Clock::now() - start, load.length) + ", set " +
+                       fixed(load.percent, 1) + " %, measured " + fixed(measured_percent(), 2) +
+                       " %";
+            });
         }
     }
     stop = true;
     threads.clear();  // joins
-    if (terminal) std::fputs("\r\033[K", stderr);
     std::printf("set_percent=%g measured_percent=%.2f seconds=%.2f threads=%u\n", load.percent,
                 measured_percent(), Seconds(Clock::now() - start).count(), load.threads);
     return interrupt.exit_code();
-}
-
-int main_of(std::span<char* const> words) {
-    constexpr std::array<std::string_view, 1> known{"--threads"};
-    const auto arguments = take_apart(words, known);
-    if (arguments && arguments->help) {
-        std::fputs(kHelp, stdout);
-        return 0;
-    }
-    const auto load = arguments ? read_load(*arguments) : Result<Load>(arguments.error());
-    if (!load) {
-        std::fprintf(stderr, "cpu-load: %s; see cpu-load --help\n", load.error().message.c_str());
-        return 2;
-    }
-    return run(*load);
 }
 
 }  // namespace
 }  // namespace virtpulse::load
 
 int main(int argc, char** argv) {
-    return virtpulse::load::main_of(std::span(argv, static_cast<std::size_t>(argc)).subspan(1));
+    using namespace virtpulse::load;
+    return run_program(kUsage, std::span(argv, static_cast<std::size_t>(argc)).subspan(1),
+                       read_load, run);
 }

@@ -1,0 +1,98 @@
+#include "tools/load/disk_workers.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "tools/load/aligned_buffer.h"
+
+namespace virtpulse::load {
+
+DiskWorkers::DiskWorkers(const Target& target, const DiskWork& work)
+    : target_(target), work_(work) {
+    try {
+        for (unsigned i = 0; i < work.depth; ++i) {
+            threads_.emplace_back([this, seed = random_seed()] { run(seed); });
+        }
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+        told_.notify_all();
+        throw;
+    }
+}
+
+DiskWorkers::~DiskWorkers() {
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    told_.notify_all();
+    threads_.clear();  // joins, while all that they use is still there
+}
+
+void DiskWorkers::work_until(Clock::time_point end) {
+    {
+        const std::lock_guard lock(mutex_);
+        until_ = end;
+    }
+    told_.notify_all();
+}
+
+std::chrono::nanoseconds DiskWorkers::in_flight_time() const {
+    const std::lock_guard lock(mutex_);
+    return in_flight_ > 0 ? busy_ + (Clock::now() - busy_since_) : busy_;
+}
+
+DiskTotals DiskWorkers::totals() const {
+    const std::lock_guard lock(mutex_);
+    return totals_;
+}
+
+std::optional<Error> DiskWorkers::failure() const {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+}
+
+// Waits for a burst; whether to do an operation now.
+bool DiskWorkers::begin() {
+    std::unique_lock lock(mutex_);
+    told_.wait(lock, [this] { return stop_ || Clock::now() < until_; });
+    if (stop_) return false;
+    if (in_flight_++ == 0) busy_since_ = Clock::now();
+    return true;
+}
+
+void DiskWorkers::end(bool read) {
+    const std::lock_guard lock(mutex_);
+    if (--in_flight_ == 0) busy_ += Clock::now() - busy_since_;
+    ++(read ? totals_.read_ops : totals_.write_ops);
+}
+
+void DiskWorkers::fail(Error error) {
+    const std::lock_guard lock(mutex_);
+    if (--in_flight_ == 0) busy_ += Clock::now() - busy_since_;
+    if (!failure_) failure_ = std::move(error);
+}
+
+void DiskWorkers::run(std::uint64_t seed) {
+    RandomWords random(seed);
+    const AlignedBuffer buffer(work_.block_bytes, random);
+    const auto blocks = target_.size_bytes / work_.block_bytes;
+    while (begin()) {
+        const auto at = static_cast<off_t>(random.next() % blocks * work_.block_bytes);
+        constexpr double whole = 0x1p64;
+        const bool read = static_cast<double>(random.next()) < work_.reads * whole;
+        const auto bytes = buffer.all();
+        const auto done = read ? pread(target_.file.get(), bytes.data(), bytes.size(), at)
+                               : pwrite(target_.file.get(), bytes.data(), bytes.size(), at);
+        if (done < 0) return fail(system_error(read ? "cannot read" : "cannot write"));
+        if (static_cast<std::size_t>(done) != bytes.size()) {
+            return fail(Error{read ? "cannot read: the file has become shorter"
+                                   : "cannot write: no room for a whole block"});
+        }
+        end(read);
+    }
+}
+
+}  // namespace virtpulse::load
