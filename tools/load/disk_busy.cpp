@@ -29,8 +29,8 @@ std::optional<DiskLine> find_disk(std::string_view diskstats, std::string_view d
     return std::nullopt;
 }
 
-std::string whole_disk(const std::string& device) {
-    const auto directory = "/sys/dev/block/" + device;
+std::string whole_disk(const std::string& device, const std::string& sys) {
+    const auto directory = sys + "/dev/block/" + device;
     if (access((directory + "/partition").c_str(), F_OK) != 0) return device;
     // A partition's directory is in that of its disk.
     const auto disk = kernel_text(directory + "/../dev");

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace virtpulse::load {
 
@@ -23,10 +24,9 @@ struct DiskLine {
 // The line of device "254:0" in the text of /proc/diskstats; nothing where there is none.
 std::optional<DiskLine> find_disk(std::string_view diskstats, std::string_view device);
 
-// The whole disk that a partition is part of, as a device number, given what the link
-// /sys/dev/block/M:m points to is one; `device` itself for anything else (a whole disk, dm, md,
-// loop) and where /sys is not mounted.
-std::string whole_disk(const std::string& device);
+// The whole disk of a partition, as a device number, by the directory `sys`/dev/block/M:m; `device`
+// itself for anything else (a whole disk, dm, md, loop) and where /sys is not mounted.
+std::string whole_disk(const std::string& device, const std::string& sys = "/sys");
 
 // The busy time of one disk, as a counter that only grows.
 class DiskBusy {

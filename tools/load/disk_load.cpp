@@ -27,14 +27,14 @@ using std::chrono::nanoseconds;
 
 constexpr auto kHelp = R"(Usage: disk-load PERCENT SECONDS --file FILE [OPTION]...
 
-Keeps the disk below FILE busy for PERCENT of SECONDS, and says at the end what it measured. PERCENT
-is from 0.1 to 100; SECONDS up to 1000000000, counted from when FILE is ready.
+Keeps the disk below FILE busy for PERCENT of SECONDS, and says at the end what it measured.
+PERCENT is from 0.1 to 100; SECONDS up to 1000000000, counted from when FILE is ready.
 
   --file FILE         made, and filled, if it is missing; it then is gone at the end. One that is
                       there is written only with --force
   --size SIZE         of FILE: bytes, or k, M, G, T; 64M for a new one, else all of it
-  --block-size SIZE   of each operation, a multiple of 512, up to 16M; 16k unless given
-  --depth N           operations at a time, 1 to 64; 4 unless given
+  --block-size SIZE   of each operation, a multiple of 512, up to 16M; 64k unless given
+  --depth N           operations at a time, 1 to 64; 8 unless given
   --write | --read    all operations are writes (so it is unless told) or reads
   --mix PERCENT       so many percent of the operations are reads, the others writes
   --keep              leaves a FILE that it made, for --read the next time
@@ -43,11 +43,11 @@ is from 0.1 to 100; SECONDS up to 1000000000, counted from when FILE is ready.
   --force             writes a FILE that was there; takes a block device, if it is not mounted
 
   disk-load 50 30 --file /var/tmp/load
-  disk-load 80 10 --file /var/tmp/load --mix 70 --block-size 64k
-  disk-load 20 10 --file F; disk-load 50 10 --file F; disk-load 80 10 --file F    a staircase
+  disk-load 80 10 --file /var/tmp/load --mix 70 --block-size 4k
+  disk-load 20 10 --file F; disk-load 50 10 --file F; disk-load 80 10 --file F   a staircase
 
-The disk's busy time is that of /proc/diskstats, of the whole disk where FILE is on a partition. What
-others do on that disk counts: where they keep it busy for more than PERCENT, nothing is added.
+The disk's busy time is that of /proc/diskstats, of the whole disk where FILE is on a partition.
+What others do on that disk counts: where they keep it busy for more than PERCENT, nothing is added.
 Where the kernel counts nothing (tmpfs, overlay, network), the time that own operations are in
 flight stands for it.
 
@@ -73,7 +73,7 @@ struct Load {
 Result<std::size_t> read_block_size(const Arguments& arguments) {
     constexpr std::uint64_t most = std::uint64_t{16} << 20U;
     const auto given = arguments.options.find("--block-size");
-    if (given == arguments.options.end()) return std::size_t{16} << 10U;
+    if (given == arguments.options.end()) return std::size_t{64} << 10U;
     const auto bytes = parse_bytes("--block-size", given->second);
     if (!bytes) return bytes.error();
     if (*bytes % 512 != 0 || *bytes > most) {
@@ -131,7 +131,7 @@ Result<Load> read_load(const Arguments& arguments) {
     const auto reads = read_mix(arguments);
     if (!reads) return reads.error();
     load.work.reads = *reads;
-    load.work.depth = 4;
+    load.work.depth = 8;
     if (const auto given = arguments.options.find("--depth"); given != arguments.options.end()) {
         const auto depth = number_between("--depth", given->second, 1U, 64U);
         if (!depth) return depth.error();
@@ -196,8 +196,8 @@ Result<int> run(const Load& load) {
         progress->show([&] { return "filling " + load.target.path + ", " + bytes_text(done); });
         return interrupt.wait_until(Clock::now()) == 0;
     });
-    if (!target) return target.error();
     if (interrupt.exit_code() != 0) return interrupt.exit_code();
+    if (!target) return target.error();
     const auto outcome = hold(load, *target, interrupt, *progress);
     if (!outcome) return outcome.error();
     progress.reset();

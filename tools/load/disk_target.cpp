@@ -30,6 +30,7 @@ Result<> check_space(const TargetWishes& wishes, std::uint64_t bytes) {
     struct statvfs room {};
     const auto directory = directory_of(wishes.path);
     if (statvfs(directory.c_str(), &room) != 0) return system_error("cannot use " + directory);
+    if (room.f_blocks == 0) return {};  // ramfs and others that do not say
     const auto available = std::uint64_t{room.f_bavail} * room.f_frsize;
     if (bytes <= available) return {};
     return Error{"no space for " + wishes.path + ": " + bytes_text(bytes) + " wanted, " +
@@ -46,12 +47,13 @@ Result<> make_direct(const Fd& file, const TargetWishes& wishes) {
                  errno};
 }
 
-Result<> fill(const Fd& file, const TargetWishes& wishes, std::uint64_t& size,
+Result<> fill(const Fd& file, const TargetWishes& wishes, std::uint64_t size,
               const std::function<bool(std::uint64_t)>& goes_on) {
     RandomWords content(random_seed());
     const AlignedBuffer piece(std::max(kPiece, wishes.block_bytes), content);
     std::uint64_t done = 0;
-    while (done < size && goes_on(done)) {
+    while (done < size) {
+        if (!goes_on(done)) return Error{"filling " + wishes.path + " was interrupted", EINTR};
         content.fill(piece.all().first(64));  // no two pieces alike
         const auto length = std::min<std::uint64_t>(piece.all().size(), size - done);
         const auto written =
@@ -62,13 +64,12 @@ Result<> fill(const Fd& file, const TargetWishes& wishes, std::uint64_t& size,
     }
     // The disk's own load begins when this is over.
     if (fsync(file.get()) != 0) return system_error("cannot write " + wishes.path);
-    size = whole_blocks(done, wishes.block_bytes);
     return {};
 }
 
 Result<Target> make_file(const TargetWishes& wishes,
                          const std::function<bool(std::uint64_t)>& goes_on) {
-    auto size = whole_blocks(
+    const auto size = whole_blocks(
         wishes.size_bytes.value_or(std::max<std::uint64_t>(kNewFileBytes, wishes.block_bytes)),
         wishes.block_bytes);
     if (const auto space = check_space(wishes, size); !space) return space.error();
@@ -113,6 +114,9 @@ Result<Target> use_existing(const TargetWishes& wishes, const struct stat& statu
     const int flags = (wishes.writes ? O_RDWR : O_RDONLY) | O_CLOEXEC |
                       (wishes.buffered ? O_DSYNC : 0) | (block && wishes.writes ? O_EXCL : 0);
     Target target{Fd(open(wishes.path.c_str(), flags)), 0, block ? status.st_rdev : status.st_dev};
+    if (!target.file && errno == EBUSY) {
+        return Error{wishes.path + " is in use: unmount it, or name a --file on it", EBUSY};
+    }
     if (!target.file) return system_error("cannot open " + wishes.path);
     if (const auto direct = make_direct(target.file, wishes); !direct) return direct.error();
     const auto end = lseek(target.file.get(), 0, SEEK_END);

@@ -34,7 +34,7 @@ struct Target {
 // Opens the file or makes it, filled with random content, because what was never written costs the
 // disk nothing to read. One that it makes loses its name at once unless it is to be kept: however
 // the program ends, nothing stays. `goes_on(done_bytes)` is asked between pieces while filling;
-// when it says no, what is filled so far is the target.
+// when it says no, that is an error and the file is gone, too.
 //
 // Refuses what would do harm: to write a file that was there or a block device unless forced, to
 // write a mounted block device at all, to fill up a file system. Errors name the remedy.
