@@ -1,4 +1,4 @@
-"""mem-load takes the memory that it is told to take, as the kernel counts it for somebody outside."""
+"""mem-load takes the memory that it is told to take, as the kernel counts it for others."""
 
 import os
 import pathlib
@@ -49,8 +49,8 @@ class Accuracy(unittest.TestCase):
             time.sleep(0.1)
         output, errors = child.communicate(timeout=60)
         self.assertEqual((child.returncode, errors), (0, ""))
-        print(f"set {size / MIB:g} MiB: {min(seen) / MIB:.1f} to {max(seen) / MIB:.1f} MiB, {output}",
-              end="")
+        low, high = min(seen) / MIB, max(seen) / MIB
+        print(f"set {size / MIB:g} MiB: {low:.1f} to {high:.1f} MiB, {output}", end="")
         # The program itself has some hundreds of KiB.
         self.assertGreaterEqual(min(seen), size)
         self.assertLess(max(seen), size + 8 * MIB)
@@ -73,8 +73,7 @@ class Accuracy(unittest.TestCase):
             with open(f"/proc/{child.pid}/maps", encoding="ascii") as maps:
                 ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in maps]
             begin, end = max(ranges, key=lambda ends: ends[1] - ends[0])
-            # Its last 16 MiB: a neighbour may have been joined to it.
-            with open(f"/proc/{child.pid}/mem", "rb", buffering=0) as memory:
+                with open(f"/proc/{child.pid}/mem", "rb", buffering=0) as memory:
                 memory.seek(begin)
                 content = memory.read(min(end - begin, 16 * MIB))
         finally:

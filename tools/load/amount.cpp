@@ -7,7 +7,7 @@
 namespace virtpulse::load {
 namespace {
 
-constexpr double kMostBytes = 1ULL << 60U;
+constexpr double kMostBytes = 0x1p60;
 
 // What the last letter multiplies by; 0 for a letter that means nothing here.
 double factor_of(char unit) {
