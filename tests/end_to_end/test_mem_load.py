@@ -73,7 +73,7 @@ class Accuracy(unittest.TestCase):
             with open(f"/proc/{child.pid}/maps", encoding="ascii") as maps:
                 ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in maps]
             begin, end = max(ranges, key=lambda ends: ends[1] - ends[0])
-                with open(f"/proc/{child.pid}/mem", "rb", buffering=0) as memory:
+            with open(f"/proc/{child.pid}/mem", "rb", buffering=0) as memory:
                 memory.seek(begin)
                 content = memory.read(min(end - begin, 16 * MIB))
         finally:
