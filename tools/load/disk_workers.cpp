@@ -4,15 +4,17 @@
 
 #include <utility>
 
-#include "tools/load/aligned_buffer.h"
-
 namespace virtpulse::load {
 
 DiskWorkers::DiskWorkers(const Target& target, const DiskWork& work)
     : target_(target), work_(work) {
+    for (unsigned i = 0; i < work.depth; ++i) {
+        RandomWords content(random_seed());
+        buffers_.emplace_back(work.block_bytes, content);
+    }
     try {
-        for (unsigned i = 0; i < work.depth; ++i) {
-            threads_.emplace_back([this, seed = random_seed()] { run(seed); });
+        for (const auto& buffer : buffers_) {
+            threads_.emplace_back([this, &buffer] { run(RandomWords(random_seed()), buffer); });
         }
     } catch (...) {
         const std::lock_guard lock(mutex_);
@@ -75,9 +77,7 @@ void DiskWorkers::fail(Error error) {
     if (!failure_) failure_ = std::move(error);
 }
 
-void DiskWorkers::run(std::uint64_t seed) {
-    RandomWords random(seed);
-    const AlignedBuffer buffer(work_.block_bytes, random);
+void DiskWorkers::run(RandomWords random, const AlignedBuffer& buffer) {
     const auto blocks = target_.size_bytes / work_.block_bytes;
     while (begin()) {
         const auto at = static_cast<off_t>(random.next() % blocks * work_.block_bytes);

@@ -7,12 +7,13 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <thread>
 #include <vector>
 
 #include "base/result.h"
+#include "tools/load/aligned_buffer.h"
 #include "tools/load/disk_target.h"
+#include "tools/load/random_words.h"
 
 namespace virtpulse::load {
 
@@ -34,7 +35,8 @@ class DiskWorkers {
   public:
     using Clock = std::chrono::steady_clock;
 
-    // `target` must outlive this. Throws std::system_error where a thread cannot be started.
+    // `target` must outlive this. Throws std::system_error where a thread cannot be started, and
+    // std::bad_alloc.
     DiskWorkers(const Target& target, const DiskWork& work);
     DiskWorkers(const DiskWorkers&) = delete;
     DiskWorkers& operator=(const DiskWorkers&) = delete;
@@ -51,7 +53,7 @@ class DiskWorkers {
     [[nodiscard]] std::optional<Error> failure() const;
 
   private:
-    void run(std::uint64_t seed);
+    void run(RandomWords random, const AlignedBuffer& buffer);
     bool begin();
     void end(bool read);
     void fail(Error error);
@@ -69,6 +71,7 @@ class DiskWorkers {
     DiskTotals totals_;
     std::optional<Error> failure_;
 
+    std::vector<AlignedBuffer> buffers_;  // one for each thread
     std::vector<std::jthread> threads_;
 };
 

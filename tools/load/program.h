@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,7 +31,8 @@ inline int complain(const Usage& usage, const Error& error, int code) {
 }
 
 // `read` makes a job of the arguments, `run` does it and returns the exit code. An error of `read`
-// is wrong use, 2; one of `run` a failure, 1.
+// is wrong use, 2; one of `run` a failure, 1, as is what it throws: threads and memory that cannot
+// be had at the start.
 template <class Read, class Run>
 int run_program(const Usage& usage, std::span<char* const> words, Read read, Run run) {
     const auto arguments = take_apart(words, usage.options, usage.flags);
@@ -41,8 +43,12 @@ int run_program(const Usage& usage, std::span<char* const> words, Read read, Run
     }
     const auto job = read(*arguments);
     if (!job) return complain(usage, job.error(), 2);
-    const Result<int> code = run(*job);
-    return code ? *code : complain(usage, code.error(), 1);
+    try {
+        const Result<int> code = run(*job);
+        return code ? *code : complain(usage, code.error(), 1);
+    } catch (const std::exception& error) {
+        return complain(usage, Error{std::string("cannot start: ") + error.what()}, 1);
+    }
 }
 
 // A line on stderr that is written over about once a second; nothing where that is no terminal.
