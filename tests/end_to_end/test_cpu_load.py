@@ -52,12 +52,11 @@ class Accuracy(unittest.TestCase):
         measured, waited, said = measure(percent, SECONDS or 2, threads)
         print(f"set {percent} % x {threads}: {measured:.2f} %, waited {waited:.2f} %", end="")
         self.assertAlmostEqual(said, measured, delta=1, msg="its own figure is not the kernel's")
-        # It makes up for what it waited for while there is room between the set load and 100 %.
-        withheld = measured < percent and percent + waited > 98
-        short = withheld and percent - measured > 1
+        # It makes up for waiting while there is room up to 100 % and time until the end; so a wait
+        # may explain what is missing, and nothing explains a surplus.
+        short = measured < percent - 1
         print(", the machine had no more to give" if short else "")
-        if not withheld:
-            self.assertAlmostEqual(measured, percent, delta=1)
+        self.assertLess(measured, percent + 1)
         self.assertGreater(measured + waited, percent - 1, "too little, not for want of a CPU")
 
 
