@@ -16,6 +16,7 @@ from . import cgroups
 from .daemons import Daemons, program
 from .domain import Guest, domain_xml
 from .errors import LabError, Missing
+from .guard import Guard
 from .initramfs import busybox, write_initramfs
 from .kernel import cloud_kernel
 from .running import RunningGuest
@@ -54,21 +55,24 @@ class Lab:
         self._say = say or (lambda line: print(f"lab: {line}", file=sys.stderr, flush=True))
         self._daemons = Daemons(self.directory, CACHE)
         self._guests = {}
+        self._guard = None
         self._state_file = self.directory / "state.json"
 
     def __enter__(self):
+        """Up for as long as this process lives: a guard takes the lab down should it be killed."""
         self.down()  # what an earlier run left by crashing
+        self._guard = Guard(self.directory)
         try:
             return self.up()
         except BaseException:
-            self.down()
+            self.down(keep_logs=True)
+            self._guard.dismiss()
             raise
 
     def __exit__(self, kind, error, trace):
-        self.down()
-        if kind is None:
-            shutil.rmtree(self.directory, ignore_errors=True)
-        else:
+        self.down(keep_logs=kind is not None)
+        self._guard.dismiss()
+        if kind is not None:
             self._say(f"logs and consoles are kept in {self.directory / 'log'}")
 
     # --- the lab as a whole
@@ -91,6 +95,11 @@ class Lab:
     def bridge(self):
         """The bridge on the host that guests with a network are on; None where there is none."""
         return self._state()["bridge"]
+
+    @property
+    def binaries(self):
+        """The directory of the generators and of virtpulse's own programs."""
+        return self._binaries
 
     @property
     def libvirtd_pid(self):
@@ -119,8 +128,8 @@ class Lab:
         self.start_libvirtd()
         return self
 
-    def down(self):
-        """Ends and removes everything but the logs, and checks that nothing is left."""
+    def down(self, keep_logs=False):
+        """Ends and removes everything, and checks that nothing is left."""
         state = self._state()
         # Guests and daemons alike, without asking libvirt: it may be dead, or stopped by a test.
         self._daemons.end(self._daemons.members())
@@ -140,10 +149,12 @@ class Lab:
         left = self.remains()
         if left:
             raise LabError("the lab has left behind: " + ", ".join(left))
-        for name in ("etc", "lib", "run", "images"):
+        for name in ("etc", "lib", "run", "images", *(() if keep_logs else ("log",))):
             shutil.rmtree(self.directory / name, ignore_errors=True)
         for name in ("image", "initramfs", "lock", "state.json"):
             (self.directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.directory.rmdir()  # unless there are logs, or somebody's own files
 
     def remains(self):
         """What there is of this lab outside its directory, in words."""
@@ -179,6 +190,11 @@ class Lab:
                     said = now
                     self._say(f"waiting for libvirtd for {now - started:.0f} s")
                 time.sleep(0.1)
+
+    def start_inside(self, name, *command):
+        """Starts a program that ends with the lab, also after a crash; returns its subprocess. It
+        sees the machine as the daemons do, and writes to log/NAME.log."""
+        return self._daemons.start_inside(name, command)
 
     def virsh(self, *words, timeout=60):
         """Runs virsh on this lab; returns what it printed."""
