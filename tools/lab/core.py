@@ -266,6 +266,25 @@ class Lab:
         self.virsh("start", running.name)
         return running
 
+    def remove(self, name):
+        """Ends a guest and forgets it: its definition, its disk, its console."""
+        guest = self.guests[name]
+        guest.close()
+        if guest.pid is not None:
+            self.virsh("destroy", name)
+        self.virsh("undefine", name)
+        self._guests.pop(name, None)
+        for group in cgroups.of_guest(name):
+            cgroups.remove(group)
+        with self._locked_state() as state:
+            state["guests"].remove(name)
+        for path in (*(self.directory / "images").glob(f"{name}.*"), self.console(name)):
+            path.unlink(missing_ok=True)
+
+    def log(self, name):
+        """The file with what a program of start_inside() said."""
+        return self._daemons.log(name)
+
     def console(self, name):
         """The file with the guest's console."""
         return self.directory / "log" / f"{name}.console"

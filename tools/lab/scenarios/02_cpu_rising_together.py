@@ -1,0 +1,56 @@
+"""2. CPU: several VMs rise together, the host follows
+
+Set: 15, then 30, then 45 % of one CPU in each of three VMs at once.
+
+Expected: each VM's figure rises with its load, and the host has at no step less than its VMs use.
+
+Why: what the VMs use is part of what the host's CPUs did. What else the machine runs comes on top of
+it, so the host's figure has only a lower bound; that it is right is held against /proc/stat."""
+
+import contextlib
+import os
+
+CPUS = os.cpu_count()
+
+
+def run(bench):
+    vms = bench.start("one", "two", "three", realtime=True)
+    checks = bench.checks
+    before = None
+    for percent in (15, 30, 45):
+        with contextlib.ExitStack() as loads:
+            for vm in vms:
+                loads.enter_context(vm.load(f"cpu {percent} 1000", percent))
+            window = bench.measure(8, *vms)
+        used = 0
+        for vm in vms:
+            measured = window.cpu(vm, "ebpf")
+            used += measured
+            most = window.guest_cpu(vm) + window.emulator_cpu(vm)
+            waited = window.vcpu_waited(vm)
+            checks.between(
+                f"{vm.label} at {percent} %, by eBPF", most - waited - 1, most + 1.5, measured, "%",
+                "What the guest and the emulator's threads used. Where the vCPU waited for a CPU "
+                "that another VM had, the guest took some of that for its own work, so it may be as "
+                "much less. One point each way, and half a point for halting and waking up while "
+                "the CPUs are shared.",
+            )  # fmt: skip
+        host, stat = window.host_cpu("ebpf")
+        checks.near(
+            f"host with all at {percent} %", stat, host, 1, "% of all CPUs",
+            "Both read /proc/stat, not at the same moment; it counts in ticks of 10 ms.",
+        )  # fmt: skip
+        checks.at_least(
+            f"host with all at {percent} %, beside its VMs", used / CPUS - 1, host, "% of all CPUs",
+            "The VMs' CPU time is part of the host's; one point for the ticks.",
+        )  # fmt: skip
+        if before is not None:
+            checks.near(
+                f"all VMs together rise to {percent} % each", 3 * 15, used - before, 9, "%",
+                "Three times 15 points more were set. The guests' own work rises a little, and what "
+                "they wait for each other is missing from what they get done: three points each.",
+            )  # fmt: skip
+        before = used
+    for vm in vms:
+        bench.cpu_panel(vm)
+    bench.host_panel("the host", "% of all CPUs", "cpu_percent", bench.host_cpu_own())
