@@ -123,7 +123,7 @@ def _guest_options():
         "--quota", type=float, metavar="PERCENT", help="of one CPU, the most that it is given"
     )
     options.add_argument(
-        "--realtime", action="store_true", help="goes before whatever else wants a CPU"
+        "--urgent", action="store_true", help="goes before whatever else wants a CPU"
     )
     options.add_argument("--no-network", action="store_true", help="without an interface")
     return options
@@ -144,7 +144,7 @@ def _guest(name, arguments):
         pin=arguments.pin,
         shares=arguments.shares,
         quota_percent=arguments.quota,
-        realtime=arguments.realtime,
+        urgent=arguments.urgent,
     )
 
 

@@ -70,9 +70,10 @@ class Lab:
             raise
 
     def __exit__(self, kind, error, trace):
-        self.down(keep_logs=kind is not None)
+        failed = kind is not None and issubclass(kind, Exception)  # and not only interrupted
+        self.down(keep_logs=failed)
         self._guard.dismiss()
-        if kind is not None:
+        if failed:
             self._say(f"logs and consoles are kept in {self.directory / 'log'}")
 
     # --- the lab as a whole

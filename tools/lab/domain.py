@@ -25,7 +25,7 @@ class Guest:
     pin: str | None = None  # the host's CPUs that it may use: "0", "0-1", "0,2"
     shares: int | None = None  # weight against other guests; a guest without has 1024
     quota_percent: float | None = None  # of one CPU, at most, for vCPUs and emulator together
-    realtime: bool = False  # goes before all that the machine runs besides (SCHED_FIFO)
+    urgent: bool = False  # goes before what else the machine runs; see running.make_urgent
     uuid: str = dataclasses.field(default_factory=lambda: str(uuid.uuid4()))
 
     def __post_init__(self):
@@ -37,6 +37,8 @@ class Guest:
             raise LabError(f"pin names CPUs, as 0 or 0-1 or 0,2, not {self.pin!r}")
         if self.shares is not None and not 2 <= self.shares <= 262144:
             raise LabError(f"shares go from 2 to 262144, not {self.shares}")
+        if self.urgent and (self.shares is not None or self.quota_percent is not None):
+            raise LabError("an urgent guest has left its CPU control group: no shares, no quota")
         # Under 1 ms in 100 ms the kernel refuses it.
         if self.quota_percent is not None and not 1 <= self.quota_percent <= 100_000:
             raise LabError(f"quota goes from 1 to 100000 %, not {self.quota_percent:g}")

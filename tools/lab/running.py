@@ -50,8 +50,8 @@ class RunningGuest:
                 reason = "has ended" if self.pid is None else f"has not booted within {timeout:g} s"
                 raise LabError(f"guest {self.name} {reason}; its last words: {lines[-1]}")
             time.sleep(0.05)
-        if self.guest is not None and self.guest.realtime:
-            make_realtime(self.pid)
+        if self.guest is not None and self.guest.urgent:
+            make_urgent(self.pid)
         return self
 
     def send(self, order):
@@ -70,18 +70,18 @@ class RunningGuest:
         self._orders.close()
 
 
-def make_realtime(pid):
-    """Lets all threads of a process go before whatever else wants a CPU (SCHED_FIFO, the lowest of
-    its priorities), and so all that they start later. An emulated guest has no other way to know
-    that it did not run: it takes the time for its own."""
-    # With RT_GROUP_SCHED a control group has no real-time budget, but the root group has.
+def make_urgent(pid):
+    """Lets a process, and what it starts, go before whatever else wants a CPU, as far as the fair
+    scheduler goes: the others get little, but always something. An emulated guest takes the time
+    that it waited for time that it worked; so where the machine is busy, only one that waits little
+    can say what it used."""
+    # The weight of a thread counts only within its control group, and within its session where the
+    # kernel has groups for those.
     root = cgroups.hierarchy("cpu")
     for thread in map(int, os.listdir(f"/proc/{pid}/task")):
         with contextlib.suppress(ProcessLookupError):
-            try:
-                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
-            except PermissionError:
-                if root is None:
-                    raise LabError("this machine gives a guest no real-time priority") from None
-                pathlib.Path(root, "tasks").write_text(str(thread))
-                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+            if root is not None:
+                (root / "tasks").write_text(str(thread))
+            os.setpriority(os.PRIO_PROCESS, thread, -20)
+    with contextlib.suppress(FileNotFoundError):
+        pathlib.Path(f"/proc/{pid}/autogroup").write_text("-20")

@@ -12,33 +12,19 @@ Why: the thesis asked whether a figure of one VM rises when another one is busy.
 operations and bytes must not rise. The time that they take may: that is the neighbour's influence, and
 worth seeing."""
 
-import time
-
 BYTES = 16384
 
 
 def run(bench):
-    first, second = bench.start("first", "second", cache="none", io="native", realtime=True)
+    first, second = bench.start("first", "second", cache="none", io="native", urgent=True)
     checks = bench.checks
     alone = first.run(f"io write 0 {BYTES} 1500")
     rate = max(20, round(alone["ops"] / alone["seconds"] / 2))
     checks.note("first: most writes alone", alone["ops"] / alone["seconds"], "writes/s")
 
-    time.sleep(2)
     phases = {}
-    number = first.guest.send(f"io write {rate} {BYTES} 0")
-    bench.set("first MB/s", rate * BYTES / 1e6)
-    phases["alone"] = bench.measure(9, settle=2)
-    other = second.guest.send(f"io write 0 {BYTES} 0")
-    phases["beside"] = bench.measure(9, settle=2)
-    second.run("stop")
-    said_second = second.guest.wait(other)
-    first.run("stop")
-    said_first = first.guest.wait(number)
-    bench.set("first MB/s", 0)
-    time.sleep(1.5)
-    bench.settled()
-    whole = bench.span(phases["alone"].since - 3.5, time.time() - 1)
+    with bench.counted() as whole:
+        said_first, said_second = side_by_side(bench, first, second, rate, phases)
     for vm, said in ((first, said_first), (second, said_second)):
         for way in ("ebpf", "libvirt"):
             checks.near(
@@ -57,10 +43,24 @@ def run(bench):
         "first: writes beside the second", 1.05 * pace["alone"], pace["beside"], "writes/s",
         "None of the second one's writes are charged to it. It may well get fewer done.",
     )  # fmt: skip
-    checks.near(
-        "first: set pace, alone", rate, pace["alone"], 0.1 * rate, "writes/s",
-        "A write that comes late is not made up for.",
+    checks.between(
+        "first: its pace, alone", 0.7 * rate, 1.05 * rate, pace["alone"], "writes/s",
+        "A write that comes late is not made up for, and here each may wait for the host.",
     )  # fmt: skip
     bench.write_panel(first, "first: written")
     bench.write_panel(second, "second: written")
     bench.busy_panel(first, "first: its disk busy")
+
+
+def side_by_side(bench, first, second, rate, phases):
+    """Puts the window of each phase into `phases`; returns what both guests counted."""
+    number = first.guest.send(f"io write {rate} {BYTES} 0")
+    bench.set("first MB/s", rate * BYTES / 1e6)
+    phases["alone"] = bench.measure(8, settle=2)
+    other = second.guest.send(f"io write 0 {BYTES} 0")
+    phases["beside"] = bench.measure(8, settle=2)
+    second.run("stop")
+    said_second = second.guest.wait(other)
+    first.run("stop")
+    bench.set("first MB/s", 0)
+    return first.guest.wait(number), said_second

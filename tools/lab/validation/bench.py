@@ -9,7 +9,7 @@ import time
 
 from ..domain import Guest
 from ..errors import LabError
-from ..running import make_realtime
+from ..running import make_urgent
 from .checks import Checks
 from .database import MARGIN_S, Database, growth, rates
 from .machine import total_memory_bytes
@@ -19,6 +19,7 @@ from .product import WAYS
 # A window begins when what was set has taken hold: a new load is there within one interval of the
 # agents, and the sample that still has some of the old one is the next.
 SETTLE_S = 2.0
+QUIET_S = 1.5
 LABELS = {"ebpf": "agent (eBPF)", "proc": "agent (/proc)", "libvirt": "libvirt"}
 
 
@@ -74,13 +75,18 @@ class Vm:
 
     def reading(self):
         said = self.guest.run("usage")
-        now = time.time()
-        vcpu_ns, waited_ns = _vcpus(self.pid)
         memory = {key: value for key, value in said.items() if key.startswith("mem_")}
+        # Of one moment: on a busy machine this program may lose its CPU between the three.
+        for _ in range(20):
+            begun = time.time()
+            (vcpu_ns, waited_ns), total_ns = _vcpus(self.pid), process_clock_ns(self.pid)
+            ended = time.time()
+            if ended - begun < 0.002:
+                break
+        moment = (begun + ended) / 2
         return Reading(
-            now, said["uptime_s"], said["idle_s"], memory, process_clock_ns(self.pid), vcpu_ns,
-            waited_ns,
-        )  # fmt: skip
+            moment, said["uptime_s"], said["idle_s"], memory, total_ns, vcpu_ns, waited_ns
+        )
 
     @property
     def vcpus(self):
@@ -261,15 +267,15 @@ class Bench:
         self._sets.setdefault(series, []).append((time.time(), value))
 
     @contextlib.contextmanager
-    def on_host(self, program, *words, set_value=None, series="host", realtime=False):
+    def on_host(self, program, *words, set_value=None, series="host", urgent=False):
         """A load generator on the machine itself; yields a dictionary that has its figures
         afterwards."""
         command = [str(self.lab.binaries / program), *map(str, words)]
         # Among the lab's processes, so that it ends with them after a crash too.
         process = self.lab.start_inside(f"host-{program}", *command)
         self._extra.append(process)
-        if realtime:
-            make_realtime(process.pid)
+        if urgent:
+            make_urgent(process.pid)
         if set_value is not None:
             self.set(series, set_value)
         said = {}
@@ -308,9 +314,19 @@ class Bench:
         self.settled()
         return Window(self, first.time, last.time, {vm.label: first}, {vm.label: last})
 
-    def span(self, since, until):
-        """A stretch of time that is over, at whose ends nothing was under way."""
-        return Window(self, since, until, {}, {})
+    @contextlib.contextmanager
+    def counted(self):
+        """Yields a Window from before to after the block, at whose ends nothing is under way, so
+        that counters have grown by just what was done in it. Good once the block has ended."""
+        # On either side of an end there is then a sample that has the same count.
+        time.sleep(QUIET_S)
+        window = Window(self, time.time(), None, {}, {})
+        time.sleep(QUIET_S)
+        yield window
+        time.sleep(QUIET_S)
+        window.until = time.time()
+        time.sleep(QUIET_S)
+        self.settled()
 
     def settled(self, libvirt=True):
         """Waits until all that was measured so far is stored, and libvirt was asked once more."""

@@ -8,6 +8,8 @@ import threading
 import time
 
 from ..daemons import program
+MOST_S = 0.15
+
 
 class LibvirtWatch(threading.Thread):
     """Asks until it is ended. Where libvirtd hangs there are no figures, and none are made up."""
@@ -37,7 +39,10 @@ class LibvirtWatch(threading.Thread):
                 figures = self._ask()
                 if figures is None:
                     return
-                self._samples.append(((before + time.time()) / 2, figures))
+                after = time.time()
+                # On a busy machine an answer may take long, and nobody knows of which moment it is.
+                if after - before < MOST_S:
+                    self._samples.append(((before + after) / 2, figures))
 
     def end(self):
         self._ended.set()

@@ -63,7 +63,11 @@ def _memory():
     text = pathlib.Path("/proc/meminfo").read_text()
     kib = {name: int(value) for name, value in re.findall(r"^(\w+): +(\d+) kB", text, re.M)}
     used = kib["MemTotal"] - kib["MemFree"] - kib["Buffers"] - kib["Cached"]
-    return {"used_bytes": 1024 * used, "ram_percent": 100 * used / kib["MemTotal"]}
+    return {
+        "used_bytes": 1024 * used,
+        "anon_bytes": 1024 * kib["AnonPages"],
+        "ram_percent": 100 * used / kib["MemTotal"],
+    }
 
 
 def _disk(name):

@@ -45,14 +45,24 @@ class Product:
 
     def frame(self, way):
         """The newest frame of an agent that the collector has, its first part."""
+        return self._first(way, lambda frame: frame.get("ext", {}).get("part", [0])[0] == 0)
+
+    def vm(self, way, name):
+        """A VM as it is in the newest frame of an agent that has it."""
+
+        def named(frame):
+            return next((vm for vm in frame["vms"] if vm["name"] == name), None)
+
+        return named(self._first(way, named))
+
+    def _first(self, way, wanted):
         with socket.create_connection(("127.0.0.1", self._tcp), timeout=5) as connection:
             deadline = time.monotonic() + 10
             while time.monotonic() < deadline:
                 kind, message = _receive(connection)
-                if kind == 0 and message["name"] == way:
-                    if message.get("ext", {}).get("part", [0])[0] == 0:
-                        return message
-        raise LabError(f"the collector passes on no frame of the agent {way}")
+                if kind == 0 and message["name"] == way and wanted(message):
+                    return message
+        raise LabError(f"the collector passes on no such frame of the agent {way}")
 
     def _start(self, program, *options, name=None):
         name = name or program

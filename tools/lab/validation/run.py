@@ -94,7 +94,6 @@ def run_scenarios(wanted, report_directory=None, binaries=None):
         report_directory.mkdir(parents=True, exist_ok=True)
     directory = TREE / f"build/lab/run{os.getpid()}"
     begun = time.monotonic()
-    _keep_time()
     with Lab(directory, binaries) as lab, contextlib.ExitStack() as stack:
         database = directory / "virtpulse.db"
         stack.callback(_keep, database, report_directory)
@@ -143,15 +142,6 @@ def _run_one(path, session):
         result.picture = svg(title, bench.panels, bench.started, bench.ended)
     print(f"    {result.verdict}{': ' + result.reason if result.reason else ''}", flush=True)
     return result
-
-
-def _keep_time():
-    """Has this thread run as soon as it wants to, so that what it reads together is of one moment
-    also on a busy machine. It sleeps nearly always; what it starts is as any other program."""
-    with contextlib.suppress(OSError):  # without it, windows are a little less exact
-        os.sched_setscheduler(
-            0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(2)
-        )
 
 
 def _chosen(wanted):
