@@ -19,7 +19,7 @@ from .errors import LabError, Missing
 from .guard import Guard
 from .initramfs import busybox, write_initramfs
 from .kernel import cloud_kernel
-from .running import RunningGuest
+from .running import RunningGuest, make_urgent
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 CACHE = TREE / "build/lab/cache"
@@ -265,6 +265,8 @@ class Lab:
         running = self.define(guest) if isinstance(guest, Guest) else self.guests[guest]
         self.console(running.name).unlink(missing_ok=True)
         self.virsh("start", running.name)
+        if running.guest is not None and running.guest.urgent:
+            make_urgent(running.pid)
         return running
 
     def remove(self, name):

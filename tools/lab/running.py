@@ -50,8 +50,6 @@ class RunningGuest:
                 reason = "has ended" if self.pid is None else f"has not booted within {timeout:g} s"
                 raise LabError(f"guest {self.name} {reason}; its last words: {lines[-1]}")
             time.sleep(0.05)
-        if self.guest is not None and self.guest.urgent:
-            make_urgent(self.pid)
         return self
 
     def send(self, order):

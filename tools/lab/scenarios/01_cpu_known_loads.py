@@ -16,7 +16,7 @@ CPUS = os.cpu_count()
 
 
 def run(bench):
-    (vm,) = bench.start("vm", urgent=True)
+    (vm,) = bench.start("vm")
     checks = bench.checks
     for percent in (30, 60, 90):
         with vm.load(f"cpu {percent} 1000", percent) as said:

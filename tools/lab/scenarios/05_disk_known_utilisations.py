@@ -12,7 +12,7 @@ host's share of it only while the host's disk works on it: the latter is noted, 
 
 
 def run(bench):
-    (vm,) = bench.start("vm", cache="none", io="native", urgent=True)
+    (vm,) = bench.start("vm", cache="none", io="native")
     checks = bench.checks
     for percent in (20, 50, 80):
         with bench.counted() as whole, vm.load(f"disk {percent} 1000", percent) as said:

@@ -16,7 +16,7 @@ BYTES = 16384
 
 
 def run(bench):
-    first, second = bench.start("first", "second", cache="none", io="native", urgent=True)
+    first, second = bench.start("first", "second", cache="none", io="native")
     checks = bench.checks
     alone = first.run(f"io write 0 {BYTES} 1500")
     rate = max(20, round(alone["ops"] / alone["seconds"] / 2))

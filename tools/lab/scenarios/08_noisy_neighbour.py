@@ -13,7 +13,7 @@ import os
 
 def run(bench):
     cpu = str(max(os.sched_getaffinity(0)))
-    first, neighbour = bench.start("first", "neighbour", pin=cpu, urgent=True)
+    first, neighbour = bench.start("first", "neighbour", pin=cpu)
     checks = bench.checks
     if "wait" not in bench.product.vm("ebpf", first.name).get("ext", {}):
         bench.skip("The agent's frames do not say who had the CPU while a VM waited (VM ext.wait).")

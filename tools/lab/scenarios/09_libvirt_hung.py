@@ -16,7 +16,7 @@ from lab import LabError
 
 
 def run(bench):
-    (vm,) = bench.start("vm", urgent=True)
+    (vm,) = bench.start("vm")
     checks = bench.checks
     libvirtd = bench.lab.libvirtd_pid
     with vm.load("cpu 40 1000", 40):

@@ -14,7 +14,7 @@ import time
 
 
 def run(bench):
-    victim, other = bench.start("victim", "other", urgent=True)
+    victim, other = bench.start("victim", "other")
     checks = bench.checks
     with victim.load("cpu 50 1000", 50), other.load("cpu 30 1000", 30):
         window = bench.measure(5, victim)

@@ -172,10 +172,6 @@ class Window:
     def last_reading(self, vm):
         return self._last[vm.label]
 
-    def guest_used_kib(self, vm):
-        memory = self._last[vm.label].guest_memory
-        return memory["mem_total_kib"] - memory["mem_free_kib"]
-
     def vcpu_cpu(self, vm):
         return self._clock(vm, lambda reading: reading.vcpu_ns)
 
@@ -237,11 +233,11 @@ class Bench:
     # --- what is set
 
     def start(self, *labels, **options):
-        """Starts guests with the same options, waits until both agents and libvirt know them, and
-        returns them."""
+        """Starts guests with the same options, waits until both agents know them, and returns
+        them. They go before what else the machine runs (see running.make_urgent)."""
+        fixed = {"network": True, "urgent": True}
         started = [
-            self.lab.start(Guest(self._prefix + label, network=True, **options))
-            for label in labels
+            self.lab.start(Guest(self._prefix + label, **fixed, **options)) for label in labels
         ]
         vms = []
         for label, guest in zip(labels, started):
@@ -268,8 +264,8 @@ class Bench:
 
     @contextlib.contextmanager
     def on_host(self, program, *words, set_value=None, series="host", urgent=False):
-        """A load generator on the machine itself; yields a dictionary that has its figures
-        afterwards."""
+        """A load generator on the machine itself; yields a dictionary that has its `pid`, and its
+        figures afterwards."""
         command = [str(self.lab.binaries / program), *map(str, words)]
         # Among the lab's processes, so that it ends with them after a crash too.
         process = self.lab.start_inside(f"host-{program}", *command)
@@ -278,7 +274,7 @@ class Bench:
             make_urgent(process.pid)
         if set_value is not None:
             self.set(series, set_value)
-        said = {}
+        said = {"pid": process.pid}
         try:
             yield said
         finally:
@@ -334,6 +330,14 @@ class Bench:
         self.database.wait_for(WAYS, now)
         if libvirt:
             self._libvirt.wait_for(now, 5)
+
+    def wait_until(self, condition, what, seconds=60):
+        """Waits until `condition()` is true; `what` names it where that takes too long."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise LabError(f"{what}: not within {seconds} s")
+            time.sleep(0.2)
 
     def skip(self, reason):
         raise NotPresent(reason)

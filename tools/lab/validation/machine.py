@@ -65,7 +65,8 @@ def _memory():
     used = kib["MemTotal"] - kib["MemFree"] - kib["Buffers"] - kib["Cached"]
     return {
         "used_bytes": 1024 * used,
-        "anon_bytes": 1024 * kib["AnonPages"],
+        # Counted apart from free memory: programs' own, and the kernel's for them.
+        "taken_bytes": 1024 * sum(kib[n] for n in ("AnonPages", "Slab", "PageTables", "KernelStack")),
         "ram_percent": 100 * used / kib["MemTotal"],
     }
 
