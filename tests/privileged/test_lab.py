@@ -271,6 +271,9 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout if code == 0 else done.stderr
 
+    def load(self, *words):
+        return dict(line.split("=") for line in self.lab("load", *words).split())
+
     def test_up_load_and_down(self):
         before = outside()
         taken = {name for name in ("guest1", "guest2", "guest3", "guest4") if is_taken(name)}
@@ -285,9 +288,9 @@ class CommandLineTest(unittest.TestCase):
         ports = os.listdir(f"/sys/class/net/{bridge}/brif")
         self.assertEqual(len(ports), 4)
         self.assertTrue(all(port.startswith("vnet") for port in ports), "the bridge has an uplink")
-        said = dict(line.split("=") for line in self.lab("load", "guest1", "mem", "16M", "1").split())
+        said = self.load("guest1", "mem", "16M", "1")
         self.assertEqual(int(said["resident_bytes"]), 16 << 20)
-        said = dict(line.split("=") for line in self.lab("load", "guest2", "disk", "30", "2").split())
+        said = self.load("guest2", "disk", "30", "2")
         self.assertGreater(int(said["write_ops"]), 0)
         self.assertIn("guest9", self.lab("load", "guest9", "cpu", "10", "1", code=1))
         stats = _output("virsh", "-q", "-c", listed.split()[0], "domstats", "--balloon", "guest3")

@@ -68,19 +68,19 @@ def run(bench):
     for vm in vms:
         own = bench.libvirt_rows(vm, bench.started, bench.started + 1000)
         bench.panel(
-            f"{vm.label}: memory", "MiB",
+            f"{vm.label}: resident memory, and the guest's use of it", "MiB",
             [
                 bench.set_line(vm.label),
                 *(
                     bench.line(
-                        f"agent ({label}), resident", way,
+                        f"agent ({label})", way,
                         [(r["time"], r["rss_bytes"] / MIB) for r in bench.all_samples(vm, way)
                          if r["rss_bytes"] is not None],
                     )
                     for way, label in (("proc", "/proc"), ("ebpf", "eBPF"))
                 ),
                 bench.line(
-                    "libvirt, used in the guest", "libvirt",
+                    "libvirt (balloon)", "libvirt",
                     [(r["time"], (r["balloon.available"] - r["balloon.unused"]) / 1024)
                      for r in own if "balloon.unused" in r and "balloon.available" in r],
                 ),
