@@ -27,15 +27,7 @@ def run(bench):
             measured = window.cpu(vm, "ebpf")
             used += measured
             waiting += window.vcpu_waited(vm)
-            most = window.guest_cpu(vm) + window.emulator_cpu(vm)
-            waited = window.vcpu_waited(vm)
-            checks.between(
-                f"{vm.label} at {percent} %, by eBPF", most - waited - 1, most + 1.5, measured, "%",
-                "What the guest and the emulator's threads used. Where the vCPU waited for a CPU "
-                "that another VM had, the guest took some of that for its own work, so it may be as "
-                "much less. One point each way, and half a point for halting and waking up while "
-                "the CPUs are shared.",
-            )  # fmt: skip
+            bench.check_cpu(f"{vm.label} at {percent} %, by eBPF", vm, window, 1.5)
         host, stat = window.host_cpu("ebpf")
         checks.near(
             f"host with all at {percent} %", stat, host, 1, "% of all CPUs",

@@ -29,12 +29,7 @@ def run(bench):
             os.kill(libvirtd, signal.SIGCONT)
         again = waits_for(bench, lambda missing: "libvirt" not in missing)
     for name, window in (("before", before), ("while it hangs", hung)):
-        checks.near(
-            f"{name}: the VM by eBPF", window.guest_cpu(vm) + window.emulator_cpu(vm),
-            window.cpu(vm, "ebpf"), 2, "%",
-            "What the guest says it used, and the emulator's threads. A point more than in scenario "
-            "1: the windows are short.",
-        )  # fmt: skip
+        bench.check_cpu(f"{name}: the VM by eBPF", vm, window, 2)
     for way in ("ebpf", "proc"):
         samples = len(hung.samples(vm, way))
         checks.at_least(

@@ -339,6 +339,17 @@ class Bench:
                 raise LabError(f"{what}: not within {seconds} s")
             time.sleep(0.2)
 
+    def check_cpu(self, what, vm, window, within):
+        """Holds the VM's CPU by eBPF against what the guest and the emulator's threads used."""
+        most = window.guest_cpu(vm) + window.emulator_cpu(vm)
+        least = most - window.vcpu_waited(vm)
+        self.checks.between(
+            what, least - within, most + within, window.cpu(vm, "ebpf"), "%",
+            "The guest's own figure and the emulator's share; less what the vCPU waited, as the "
+            f"guest takes some of that for its own work. Give or take {within:g}: halting and waking "
+            "up is idle time for the guest, and the windows are not quite the same.",
+        )  # fmt: skip
+
     def skip(self, reason):
         raise NotPresent(reason)
 
