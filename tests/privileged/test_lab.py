@@ -3,6 +3,7 @@
 All that the other privileged tests measure rests on this.
 """
 
+import json
 import os
 import pathlib
 import signal
@@ -255,8 +256,96 @@ class CrashTest(unittest.TestCase):
         self.assertIn(f"{NAME}crash", status.stdout)
         subprocess.run([*tool, "down"], check=True)
         check_nothing_left(directory, bridge, before)
+        self.assertFalse(directory.exists(), "files are left behind")
         subprocess.run([*tool, "down"], check=True)  # and again does no harm
-        subprocess.run(["rm", "-r", directory], check=True)
+
+
+class CommandLineTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = LABS / "command-line"
+        self.tool = [str(TREE / "tools/lab/lab"), "--directory", str(self.directory)]
+        self.tool += ["--binaries", str(BINARIES)]
+
+    def lab(self, *words, code=0):
+        done = subprocess.run([*self.tool, *words], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stdout if code == 0 else done.stderr
+
+    def load(self, *words):
+        return dict(line.split("=") for line in self.lab("load", *words).split())
+
+    def test_up_load_and_down(self):
+        before = outside()
+        taken = {name for name in ("guest1", "guest2", "guest3", "guest4") if is_taken(name)}
+        if taken:
+            self.skipTest(f"somebody else's lab on this machine has {', '.join(sorted(taken))}")
+        self.addCleanup(self.lab, "down")
+        started = time.monotonic()
+        listed = self.lab("up", "4")
+        print(f"lab up 4: {time.monotonic() - started:.1f} s")
+        self.assertEqual(listed.count("running"), 4)
+        bridge = json.loads((self.directory / "state.json").read_text())["bridge"]
+        ports = os.listdir(f"/sys/class/net/{bridge}/brif")
+        self.assertEqual(len(ports), 4)
+        self.assertTrue(all(port.startswith("vnet") for port in ports), "the bridge has an uplink")
+        said = self.load("guest1", "mem", "16M", "1")
+        self.assertEqual(int(said["resident_bytes"]), 16 << 20)
+        said = self.load("guest2", "disk", "30", "2")
+        self.assertGreater(int(said["write_ops"]), 0)
+        self.assertIn("guest9", self.lab("load", "guest9", "cpu", "10", "1", code=1))
+        stats = _output("virsh", "-q", "-c", listed.split()[0], "domstats", "--balloon", "guest3")
+        self.assertTrue(any("balloon.available" in line for line in stats), stats)
+        self.lab("down")
+        check_nothing_left(self.directory, bridge, before)
+        self.assertFalse(self.directory.exists(), "files are left behind")
+
+    def test_limits_reach_libvirt(self):
+        name = f"{NAME}limits"
+        self.addCleanup(self.lab, "down")
+        self.lab("up", "0")
+        limits = ["--pin", "0", "--shares", "512", "--quota", "20"]
+        self.lab("add", name, "--cache", "writethrough", *limits)
+        uri = self.lab("status").split()[0]
+        xml = "".join(_output("virsh", "-q", "-c", uri, "dumpxml", name))
+        self.assertIn("cache='writethrough'", xml.replace('"', "'"))
+        schedule = " ".join(_output("virsh", "-q", "-c", uri, "schedinfo", name)).split()
+        for key, value in (("cpu_shares", "512"), ("global_quota", "20000")):
+            self.assertEqual(schedule[schedule.index(key) + 2], value, schedule)
+        pid = int(self.lab("status").split(name)[1].split()[0])
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            self.assertEqual(os.sched_getaffinity(int(thread)), {0})
+        used, seconds = cpu_ns(pid)[0], time.monotonic()
+        self.lab("load", name, "cpu", "80", "5")
+        percent = (cpu_ns(pid)[0] - used) / (time.monotonic() - seconds) / 1e7
+        print(f"a guest that wants 80 % and may have 20 % had {percent:.1f} %")
+        self.assertLess(percent, 25)
+        refused = self.lab("add", f"{NAME}no", "--urgent", "--quota", "10", code=1)
+        self.assertIn("urgent", refused)
+
+
+class GuardTest(unittest.TestCase):
+    def test_a_killed_user_leaves_nothing(self):
+        directory = LABS / "guard"
+        script = (
+            "import os, signal; from lab import Guest, Lab\n"
+            f"with Lab({str(directory)!r}, {str(BINARIES)!r}) as lab:\n"
+            f"    lab.start(Guest('{NAME}guarded')).wait_booted()\n"
+            "    lab.start_inside('sleeper', 'sleep', 1000)\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        killed = subprocess.run([sys.executable, "-c", script], check=False)
+        self.assertEqual(killed.returncode, -signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while mentions(directory) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertEqual(mentions(directory), [])
+        subprocess.run(["rm", "-rf", directory], check=True)  # its logs stay, to look into
+
+
+def is_taken(name):
+    """Whether a guest of this name runs on the machine, whoever started it."""
+    groups = pathlib.Path("/sys/fs/cgroup").glob(f"**/machine/qemu-*-{name}.libvirt-qemu")
+    return next(groups, None) is not None
 
 
 def check_nothing_left(directory, bridge, before):

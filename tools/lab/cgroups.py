@@ -14,6 +14,16 @@ def hierarchies():
     return found
 
 
+def hierarchy(controller):
+    """Where the hierarchy of version 1 with this controller is mounted; None where there is none."""
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split()
+        if kind == "cgroup" and controller in options.split(","):
+            return pathlib.Path(before.split()[4])
+    return None
+
+
 def of_guest(name):
     """The groups of a guest of this name, whoever started it."""
     return [

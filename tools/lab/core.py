@@ -16,9 +16,10 @@ from . import cgroups
 from .daemons import Daemons, program
 from .domain import Guest, domain_xml
 from .errors import LabError, Missing
+from .guard import Guard
 from .initramfs import busybox, write_initramfs
 from .kernel import cloud_kernel
-from .running import RunningGuest
+from .running import RunningGuest, make_urgent
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 CACHE = TREE / "build/lab/cache"
@@ -54,21 +55,25 @@ class Lab:
         self._say = say or (lambda line: print(f"lab: {line}", file=sys.stderr, flush=True))
         self._daemons = Daemons(self.directory, CACHE)
         self._guests = {}
+        self._guard = None
         self._state_file = self.directory / "state.json"
 
     def __enter__(self):
+        """Up for as long as this process lives: a guard takes the lab down should it be killed."""
         self.down()  # what an earlier run left by crashing
+        self._guard = Guard(self.directory)
         try:
             return self.up()
         except BaseException:
-            self.down()
+            self.down(keep_logs=True)
+            self._guard.dismiss()
             raise
 
     def __exit__(self, kind, error, trace):
-        self.down()
-        if kind is None:
-            shutil.rmtree(self.directory, ignore_errors=True)
-        else:
+        failed = kind is not None and issubclass(kind, Exception)  # and not only interrupted
+        self.down(keep_logs=failed)
+        self._guard.dismiss()
+        if failed:
             self._say(f"logs and consoles are kept in {self.directory / 'log'}")
 
     # --- the lab as a whole
@@ -91,6 +96,11 @@ class Lab:
     def bridge(self):
         """The bridge on the host that guests with a network are on; None where there is none."""
         return self._state()["bridge"]
+
+    @property
+    def binaries(self):
+        """The directory of the generators and of virtpulse's own programs."""
+        return self._binaries
 
     @property
     def libvirtd_pid(self):
@@ -119,8 +129,8 @@ class Lab:
         self.start_libvirtd()
         return self
 
-    def down(self):
-        """Ends and removes everything but the logs, and checks that nothing is left."""
+    def down(self, keep_logs=False):
+        """Ends and removes everything, and checks that nothing is left."""
         state = self._state()
         # Guests and daemons alike, without asking libvirt: it may be dead, or stopped by a test.
         self._daemons.end(self._daemons.members())
@@ -140,10 +150,12 @@ class Lab:
         left = self.remains()
         if left:
             raise LabError("the lab has left behind: " + ", ".join(left))
-        for name in ("etc", "lib", "run", "images"):
+        for name in ("etc", "lib", "run", "images", *(() if keep_logs else ("log",))):
             shutil.rmtree(self.directory / name, ignore_errors=True)
         for name in ("image", "initramfs", "lock", "state.json"):
             (self.directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.directory.rmdir()  # unless there are logs, or somebody's own files
 
     def remains(self):
         """What there is of this lab outside its directory, in words."""
@@ -179,6 +191,11 @@ class Lab:
                     said = now
                     self._say(f"waiting for libvirtd for {now - started:.0f} s")
                 time.sleep(0.1)
+
+    def start_inside(self, name, *command):
+        """Starts a program that ends with the lab, also after a crash; returns its subprocess. It
+        sees the machine as the daemons do, and writes to log/NAME.log."""
+        return self._daemons.start_inside(name, command)
 
     def virsh(self, *words, timeout=60):
         """Runs virsh on this lab; returns what it printed."""
@@ -248,7 +265,28 @@ class Lab:
         running = self.define(guest) if isinstance(guest, Guest) else self.guests[guest]
         self.console(running.name).unlink(missing_ok=True)
         self.virsh("start", running.name)
+        if running.guest is not None and running.guest.urgent:
+            make_urgent(running.pid)
         return running
+
+    def remove(self, name):
+        """Ends a guest and forgets it: its definition, its disk, its console."""
+        guest = self.guests[name]
+        guest.close()
+        if guest.pid is not None:
+            self.virsh("destroy", name)
+        self.virsh("undefine", name)
+        self._guests.pop(name, None)
+        for group in cgroups.of_guest(name):
+            cgroups.remove(group)
+        with self._locked_state() as state:
+            state["guests"].remove(name)
+        for path in (*(self.directory / "images").glob(f"{name}.*"), self.console(name)):
+            path.unlink(missing_ok=True)
+
+    def log(self, name):
+        """The file with what a program of start_inside() said."""
+        return self._daemons.log(name)
 
     def console(self, name):
         """The file with the guest's console."""

@@ -72,6 +72,10 @@ class Daemons:
     def socket(self):
         return self.run / "libvirt/libvirt-sock"
 
+    def log(self, name):
+        """Where the program of this name writes what it says."""
+        return self._directory / "log" / f"{name}.log"
+
     @property
     def libvirtd_pid(self):
         return self._pid("libvirtd")
@@ -107,6 +111,12 @@ class Daemons:
                 [program("nsenter", "util-linux"), f"--mount=/proc/{self._pid('virtlogd')}/ns/mnt"]
                 + [program("libvirtd", "libvirt-daemon-system")],
             )
+
+    def start_inside(self, name, command):
+        """Starts a program among the daemons: it is a member like they are, and so ends with the
+        lab. Returns the subprocess; it writes to the log NAME.log."""
+        inside = f"--mount=/proc/{self._pid('virtlogd')}/ns/mnt"
+        return self._popen(name, [program("nsenter", "util-linux"), inside, *map(str, command)])
 
     def stop_libvirtd(self):
         """Ends libvirtd alone; guests live on."""
@@ -166,8 +176,17 @@ class Daemons:
         return pid if self._is_member(pid) else None
 
     def _spawn(self, name, command):
-        log = self._directory / "log" / f"{name}.log"
-        with open(log, "ab") as output:
+        child = self._popen(name, command)
+        deadline = time.monotonic() + 30
+        while self._pid(name) is None:
+            if child.poll() is not None or time.monotonic() > deadline:
+                log = self.log(name)
+                lines = log.read_text(errors="replace").strip().splitlines() or ["no reason given"]
+                raise LabError(f"{name} does not start: {lines[-1]} ({log})")
+            time.sleep(0.02)
+
+    def _popen(self, name, command):
+        with open(self.log(name), "ab") as output:
             child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -176,12 +195,7 @@ class Daemons:
                 start_new_session=True,
             )
         self._children.append(child)
-        deadline = time.monotonic() + 30
-        while self._pid(name) is None:
-            if child.poll() is not None or time.monotonic() > deadline:
-                lines = log.read_text(errors="replace").strip().splitlines() or ["no reason given"]
-                raise LabError(f"{name} does not start: {lines[-1]} ({log})")
-            time.sleep(0.02)
+        return child
 
 
 def _wait(handles, seconds):

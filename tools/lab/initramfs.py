@@ -9,7 +9,7 @@ from .errors import LabError, Missing
 
 # What the guest's devices need; what these depend on comes along.
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_balloon")
-PROGRAMS = ("cpu-load", "guest-io")
+PROGRAMS = ("cpu-load", "mem-load", "disk-load", "guest-io")
 
 
 def write_initramfs(target, kernel, binaries):

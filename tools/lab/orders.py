@@ -36,7 +36,7 @@ class Orders:
         return number
 
     def wait(self, number, timeout):
-        """The answer's figures as numbers by name. `timeout` in seconds; None waits for ever."""
+        """The answer's figures by name. `timeout` in seconds; None waits for ever."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while number not in self._answers:
             left = None if deadline is None else max(0, deadline - time.monotonic())
@@ -62,4 +62,10 @@ class Orders:
 
 
 def _number(text):
-    return float(text) if "." in text or "e" in text else int(text)
+    """A figure as what it is; a word stays a word."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
