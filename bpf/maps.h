@@ -55,6 +55,13 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, VP_MAX_DEVICES);
+    __type(key, __u32);
+    __type(value, struct vp_device);
+} devices SEC(".maps") __weak;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, VP_MAX_REQUESTS);
     __type(key, __u64);
     __type(value, struct vp_request);

@@ -26,6 +26,7 @@ PINS = pathlib.Path("/sys/fs/bpf/virtpulse")
 MAPS = {
     "agents": ("vp_agents", "boot_to_epoch_ns"),
     "cgroups": ("vp_owner", "start_ns"),
+    "devices": ("vp_device", "served_ns"),
     "failures": ("vp_failures", "lost_completions"),
     "requests": ("vp_request", "issued_ns"),
     "threads": ("vp_thread", "run_delay_ns"),

@@ -9,6 +9,7 @@
 
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
+#include "userspace/probe/fold_block.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
 #include "userspace/proc/file.h"
@@ -31,6 +32,12 @@ constexpr std::uint64_t forget_ended_after_ns = 10'000'000'000;
 
 std::uint64_t boot_clock_ns() {
     return static_cast<std::uint64_t>(since_boot().count());
+}
+
+// The kernel's block layer goes by this one, and so do our programs there.
+std::uint64_t monotonic_clock_ns() {
+    return static_cast<std::uint64_t>(
+        std::chrono::nanoseconds(steady_clock::now().time_since_epoch()).count());
 }
 
 std::uint64_t epoch_of_boot_ns() {
@@ -80,6 +87,7 @@ class EbpfSource final : public VmSource {
     Result<void> assign_cgroups(const ProcessKey& process, Watched& watched);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
+    void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
 
@@ -95,6 +103,9 @@ class EbpfSource final : public VmSource {
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
     std::vector<BlockRow> block_rows_;
+    std::vector<DeviceRow> device_rows_;
+    std::map<BlockPlace, vp_block> last_block_;
+    BlockAheadSplit ahead_;
     steady_clock::time_point next_search_{};
     steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
     bool adopt_due_ = false;
@@ -279,7 +290,8 @@ Result<void> EbpfSource::read(SourceReport& report) {
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
                                  failures->storage_refused + failures->block_full +
-                                 failures->requests_full + failures->busy_contended;
+                                 failures->requests_full + failures->busy_contended +
+                                 failures->devices_full;
         report.lost_completions = failures->lost_completions;
     }
     return housekeeping();
@@ -291,14 +303,21 @@ void EbpfSource::report_block(SourceReport& report) {
         report.missing["block"] = read.error().message;
         return;
     }
-    const std::uint64_t now = boot_clock_ns();
+    if (const auto read = probe_.read_devices(device_rows_); !read) {
+        report.missing["block"] = read.error().message;
+        return;
+    }
+    ahead_.advance(block_rows_, device_rows_);
+    const std::uint64_t now = monotonic_clock_ns();
     std::map<ProcessKey, VmCounters*> by_process;
     for (auto& vm : report.vms) {
         by_process[vm.process] = &vm;
         vm.block.emplace();
     }
+    std::map<BlockPlace, vp_block> rows;
     for (const auto& [key, block] : block_rows_) {
-        const auto found = by_process.find({static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)});
+        const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
+        const auto found = by_process.find(process);
         if (found == by_process.end()) {
             const auto tgid = key.tgid;
             if (std::ranges::find(vm_rows_, tgid, &VmRow::tgid) == vm_rows_.end()) {
@@ -306,17 +325,24 @@ void EbpfSource::report_block(SourceReport& report) {
             }
             continue;
         }
-        wire::BlockCounters counters;
+        const auto place = place_of(key);
+        const auto before = last_block_.find(place);
+        auto counters =
+            block_counters(block, before == last_block_.end() ? nullptr : &before->second, now);
         counters.device = devices_.name_of(key.dev >> 20, key.dev & 0xfffff);
-        counters.read_ops = block.read_ops;
-        counters.read_bytes = block.read_bytes;
-        counters.write_ops = block.write_ops;
-        counters.write_bytes = block.write_bytes;
-        counters.flush_ops = block.flush_ops;
-        if (block.discard_ops != 0) counters.discard_ops = block.discard_ops;
-        counters.busy_ns = busy_until(block, now);
-        counters.in_flight = in_flight(block);
+        report_ahead(place, counters.device, *found->second);
         found->second->block->push_back(std::move(counters));
+        rows.emplace(place, block);
+    }
+    last_block_ = std::move(rows);
+}
+
+void EbpfSource::report_ahead(const BlockPlace& place, const std::string& device,
+                              VmCounters& vm) const {
+    constexpr std::size_t most_culprits = 3;  // in a frame
+    for (const auto& [whom, ns] : ahead_.worst(place, most_culprits)) {
+        const ProcessKey process{static_cast<pid_t>(whom.tgid), ticks_of(whom.start_ns)};
+        vm.block_ahead.push_back({device, whom.kind, process, ns});
     }
 }
 

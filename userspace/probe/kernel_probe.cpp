@@ -102,6 +102,8 @@ struct KernelProbe::Impl {
     std::vector<vp_vm> vm_values;
     std::vector<vp_block_key> block_keys;
     std::vector<vp_block> block_values;
+    std::vector<std::uint32_t> device_keys;
+    std::vector<vp_device> device_values;
 
     [[nodiscard]] int fd(const bpf_map* map) const { return bpf_map__fd(map); }
 };
@@ -120,6 +122,8 @@ Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirector
         bpf_object__for_each_program(program, impl->skeleton->obj) {
             bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
         }
+        impl->skeleton->rodata->queued_by_bio = plan.queued_by_bio();
+        impl->skeleton->rodata->queued_is_seen = plan.queued_is_seen();
         bpf_map* map = nullptr;
         bpf_object__for_each_map(map, impl->skeleton->obj) {
             if (!pins || map == impl->skeleton->maps.thread_slots || bpf_map__is_internal(map)) {
@@ -203,6 +207,17 @@ Result<void> KernelProbe::read_block(std::vector<BlockRow>& rows) {
     rows.clear();
     for (std::size_t i = 0; i < impl_->block_keys.size(); ++i) {
         rows.push_back({impl_->block_keys[i], impl_->block_values[i]});
+    }
+    return {};
+}
+
+Result<void> KernelProbe::read_devices(std::vector<DeviceRow>& rows) {
+    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.devices), "devices",
+                                impl_->device_keys, impl_->device_values);
+    if (!read) return read;
+    rows.clear();
+    for (std::size_t i = 0; i < impl_->device_keys.size(); ++i) {
+        rows.push_back({impl_->device_keys[i], impl_->device_values[i]});
     }
     return {};
 }

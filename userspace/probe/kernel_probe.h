@@ -25,6 +25,11 @@ struct BlockRow {
     vp_block block;
 };
 
+struct DeviceRow {
+    std::uint32_t dev;  // as in vp_block_key
+    vp_device device;
+};
+
 class KernelProbe {
   public:
     // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
@@ -42,6 +47,7 @@ class KernelProbe {
     // All rows as they are now. `rows` is reused.
     Result<void> read_vms(std::vector<VmRow>& rows);
     Result<void> read_block(std::vector<BlockRow>& rows);
+    Result<void> read_devices(std::vector<DeviceRow>& rows);
     Result<vp_failures> read_failures();
     // What the first agent said that used these maps; `if_none` is said where none was.
     Result<vp_agents> agree(const vp_agents& if_none);

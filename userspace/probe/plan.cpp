@@ -14,7 +14,10 @@ constexpr std::array needs{
     ProgramNeed{"vp_wakeup_new", "sched_wakeup_new", ProgramGroup::late_threads},
     ProgramNeed{"vp_rq_complete", "block_rq_complete", ProgramGroup::block},
     ProgramNeed{"vp_rq_requeue", "block_rq_requeue", ProgramGroup::block},
+    ProgramNeed{"vp_rq_merge", "block_rq_merge", ProgramGroup::block},
     ProgramNeed{"vp_rq_issue", "block_rq_issue", ProgramGroup::block},
+    ProgramNeed{"vp_io_start", "block_io_start", ProgramGroup::block_start},
+    ProgramNeed{"vp_getrq", "block_getrq", ProgramGroup::block_start_by_bio},
     ProgramNeed{"vp_expire_requests", "", ProgramGroup::block},
 };
 
@@ -71,13 +74,26 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
         plan.refusal = reason;
         return plan;
     }
-    const std::string no_late = lack(facts, ProgramGroup::late_threads);
-    const std::string no_block = lack(facts, ProgramGroup::block);
-    if (!no_block.empty()) plan.missing["block"] = no_block;
+    std::set<ProgramGroup> left_out;
+    if (!lack(facts, ProgramGroup::late_threads).empty()) {
+        left_out.insert(ProgramGroup::late_threads);
+    }
+    if (const auto no_block = lack(facts, ProgramGroup::block); !no_block.empty()) {
+        plan.missing["block"] = no_block;
+        left_out.insert(
+            {ProgramGroup::block, ProgramGroup::block_start, ProgramGroup::block_start_by_bio});
+    }
+    // One of the two; with neither, who submitted a request is only known where it is issued.
+    if (lack(facts, ProgramGroup::block_start).empty()) {
+        left_out.insert(ProgramGroup::block_start_by_bio);
+    } else {
+        left_out.insert(ProgramGroup::block_start);
+        if (!lack(facts, ProgramGroup::block_start_by_bio).empty()) {
+            left_out.insert(ProgramGroup::block_start_by_bio);
+        }
+    }
     for (const auto& need : needs) {
-        const bool left_out = (need.group == ProgramGroup::late_threads && !no_late.empty()) ||
-                              (need.group == ProgramGroup::block && !no_block.empty());
-        if (!left_out) plan.programs.emplace(need.program);
+        if (!left_out.contains(need.group)) plan.programs.emplace(need.program);
     }
     return plan;
 }
