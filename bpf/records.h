@@ -18,6 +18,7 @@
 #define VP_MAX_VMS 4096       /* processes; 4096 * 80 bytes */
 #define VP_MAX_CGROUPS 16384  /* some four directories a VM */
 #define VP_MAX_BLOCK 8192     /* VM and device; 2 disks a VM for the most VMs; 4.3 MB */
+#define VP_MAX_EXITS 32768    /* VM and reason; made as they come: some 15 a VM, 48 bytes each */
 #define VP_MAX_DEVICES 1024   /* whole disks; 1024 * 40 bytes */
 #define VP_MAX_REQUESTS 16384 /* in flight at once on the host and owned by VMs */
 
@@ -150,6 +151,45 @@ struct vp_request {
 };
 VP_ASSERT(sizeof(struct vp_request) == 56);
 
+/* Key of `vm_exits`. */
+struct vp_exit_key {
+    __u64 start_ns; /* of the VM's process */
+    __u32 tgid;
+    __u16 isa;    /* whose numbers the reasons are: VP_ISA_* */
+    __u16 reason; /* as the CPU says it, or VP_EXIT_UNKNOWN */
+};
+VP_ASSERT(sizeof(struct vp_exit_key) == 16);
+#define VP_ISA_VMX 1 /* as the kernel's kvm_exit says it: Intel */
+#define VP_ISA_SVM 2 /* AMD */
+#define VP_EXIT_UNKNOWN 0xffff
+
+/* Exits of all vCPUs of a VM for one reason. */
+struct vp_exits {
+    __u64 exits;
+    __u64 outside_ns;          /* from the exits to the next entries, whatever was done meanwhile */
+    __u64 guest_ns;            /* in the guest before the exits */
+    __u64 halt_poll_ns;        /* of outside_ns, spent polling for a wake-up, with a CPU */
+    __u64 halt_poll_wasted_ns; /* of that, in vain: the vCPU went to sleep after all */
+    __u64 halt_wait_ns;        /* of outside_ns, asleep until a wake-up */
+};
+VP_ASSERT(sizeof(struct vp_exits) == 48);
+
+/* What one vCPU thread is at. Map `vcpus`, an array with the places of `threads`; written by its
+ * thread alone. */
+struct vp_vcpu {
+    __u32 tid;
+    __u16 isa; /* of its last exit, as are the next two */
+    __u16 reason;
+    __u64 guest_ns;
+    __u64 entered_ns; /* CLOCK_MONOTONIC; 0: it is outside */
+    __u64 left_ns;    /* likewise; 0: it is inside */
+    __u64 poll_ok_ns; /* the kernel's own sums for the vCPU, at its last entry */
+    __u64 poll_wasted_ns;
+    __u64 wait_ns;
+    __u64 pad0;
+};
+VP_ASSERT(sizeof(struct vp_vcpu) == 64);
+
 /* What found no place or went wrong, since the maps were made. Map `failures`, one entry. */
 struct vp_failures {
     __u64 threads_full;     /* a thread found none of its places free */
@@ -160,8 +200,9 @@ struct vp_failures {
     __u64 busy_contended;   /* in_flight_since changed under our hands VP_BUSY_TRIES times */
     __u64 lost_completions; /* requests whose end was not seen; counted when that was noticed */
     __u64 devices_full;     /* a device found no room in `devices` */
+    __u64 exits_full;       /* a reason found no room in `vm_exits` */
 };
-VP_ASSERT(sizeof(struct vp_failures) == 64);
+VP_ASSERT(sizeof(struct vp_failures) == 72);
 #define VP_BUSY_TRIES 8
 
 /* What agents agree on from one to the next. Map `agents`, one entry; 0: no agent said it yet. */

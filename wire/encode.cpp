@@ -83,6 +83,30 @@ void write_block(JsonWriter& json, const BlockCounters& block) {
     json.close('}');
 }
 
+void write_kvm(JsonWriter& json, const KvmCounters& kvm) {
+    json.key("kvm");
+    json.open('{');
+    json.member("exits", kvm.exits);
+    json.member("guest_ns", kvm.guest_ns);
+    json.member("outside_ns", kvm.outside_ns);
+    json.member("halt_wait_ns", kvm.halt_wait_ns);
+    json.member("halt_poll_ns", kvm.halt_poll_ns);
+    json.member("halt_poll_wasted_ns", kvm.halt_poll_wasted_ns);
+    if (!kvm.reasons.empty()) {
+        json.key("reasons");
+        json.open('[');
+        for (const auto& [reason, exits, outside_ns] : kvm.reasons) {
+            json.open('[');
+            json.string(reason, longest_uuid);
+            json.number(exits);
+            json.number(outside_ns);
+            json.close(']');
+        }
+        json.close(']');
+    }
+    json.close('}');
+}
+
 void write_vm_ext(JsonWriter& json, const VmExt& ext) {
     json.key("ext");
     json.open('{');
@@ -102,6 +126,7 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext) {
             write_block(json, block);
         json.close(']');
     }
+    if (ext.kvm) write_kvm(json, *ext.kvm);
     json.close('}');
 }
 

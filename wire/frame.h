@@ -75,6 +75,28 @@ struct BlockCounters {
     bool operator==(const BlockCounters&) const = default;
 };
 
+// Exits of a VM's vCPUs for one reason.
+struct KvmExits {
+    std::string reason;  // as the CPU's maker names it: "hlt", "npf"; "svm-0x3ff": without a name
+    std::uint64_t exits = 0;
+    std::uint64_t outside_ns = 0;
+
+    bool operator==(const KvmExits&) const = default;
+};
+
+// What KVM counts for a VM, over all its vCPUs. Cumulative since VmExt::since.
+struct KvmCounters {
+    std::optional<std::uint64_t> exits;
+    std::optional<std::uint64_t> guest_ns;             // in the guest
+    std::optional<std::uint64_t> outside_ns;           // from exits to entries, asleep or not
+    std::optional<std::uint64_t> halt_wait_ns;         // of that, asleep until a wake-up
+    std::optional<std::uint64_t> halt_poll_ns;         // of that, polling for one
+    std::optional<std::uint64_t> halt_poll_wasted_ns;  // of the polling, in vain
+    std::vector<KvmExits> reasons;                     // those with most time; not all
+
+    bool operator==(const KvmCounters&) const = default;
+};
+
 struct VmExt {
     std::optional<std::uint64_t> pid;
     std::optional<std::uint64_t> start;  // start of the process, ns since the host booted
@@ -87,6 +109,7 @@ struct VmExt {
     std::optional<std::uint64_t> rss_bytes;
     // One for each device that the VM used; empty where it is known to have used none.
     std::optional<std::vector<BlockCounters>> block;
+    std::optional<KvmCounters> kvm;
 
     bool operator==(const VmExt&) const = default;
 };

@@ -13,6 +13,7 @@ namespace dom = simdjson::dom;
 constexpr std::size_t deepest_nesting = 16;
 constexpr std::size_t most_blocks = 256;  // of one VM
 constexpr std::size_t most_ahead = 64;
+constexpr std::size_t most_reasons = 64;
 constexpr std::size_t most_missing = 32;
 constexpr std::size_t longest_text = 1024;
 // Percent of a VM's vCPUs also counts the emulator's threads, so it can pass 100 by far.
@@ -177,6 +178,7 @@ class Reader {
         out.run_delay_ns = counter(object, "run_delay_ns");
         out.switches = counter(object, "switches");
         out.rss_bytes = counter(object, "rss_bytes");
+        if (dom::object kvm; sub_object(object, "kvm", kvm)) read_kvm(kvm, out.kvm.emplace());
         dom::array blocks;
         if (!array(object, "block", Need::nothing, blocks)) return;
         if (blocks.size() > most_blocks) return fail(FrameFault::out_of_range, "block");
@@ -187,6 +189,31 @@ class Reader {
                 return fail(FrameFault::wrong_type, "block");
             }
             read_block(block, out.block->emplace_back());
+        }
+    }
+
+    void read_kvm(dom::object object, KvmCounters& out) {
+        out.exits = counter(object, "exits");
+        out.guest_ns = counter(object, "guest_ns");
+        out.outside_ns = counter(object, "outside_ns");
+        out.halt_wait_ns = counter(object, "halt_wait_ns");
+        out.halt_poll_ns = counter(object, "halt_poll_ns");
+        out.halt_poll_wasted_ns = counter(object, "halt_poll_wasted_ns");
+        dom::array reasons;
+        if (!array(object, "reasons", Need::nothing, reasons)) return;
+        if (reasons.size() > most_reasons) return fail(FrameFault::out_of_range, "reasons");
+        for (const auto element : reasons) {
+            dom::array three;
+            std::string_view reason;
+            KvmExits exits;
+            if (element.get(three) != simdjson::SUCCESS || three.size() != 3 ||
+                three.at(0).get(reason) != simdjson::SUCCESS || reason.size() > longest_uuid ||
+                three.at(1).get(exits.exits) != simdjson::SUCCESS ||
+                three.at(2).get(exits.outside_ns) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, "reasons");
+            }
+            exits.reason = reason;
+            out.reasons.push_back(std::move(exits));
         }
     }
 

@@ -31,6 +31,7 @@ MAPS = {
     "requests": ("vp_request", "issued_ns"),
     "threads": ("vp_thread", "run_delay_ns"),
     "vm_block": ("vp_block", "write_bytes"),
+    "vm_exits": ("vp_exits", "outside_ns"),
     "vms": ("vp_vm", "since_ns"),
 }
 # A guest's name is the machine's, and several builds may run the tests at once.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace virtpulse::agent {
 namespace {
@@ -18,6 +19,8 @@ constexpr std::array needs{
     ProgramNeed{"vp_rq_issue", "block_rq_issue", ProgramGroup::block},
     ProgramNeed{"vp_io_start", "block_io_start", ProgramGroup::block_start},
     ProgramNeed{"vp_getrq", "block_getrq", ProgramGroup::block_start_by_bio},
+    ProgramNeed{"vp_kvm_entry", "kvm_entry", ProgramGroup::kvm},
+    ProgramNeed{"vp_kvm_exit", "kvm_exit", ProgramGroup::kvm},
     ProgramNeed{"vp_expire_requests", "", ProgramGroup::block},
 };
 
@@ -27,6 +30,7 @@ constexpr std::array members{
     GroupNeed{ProgramGroup::core, "task_struct.__state"},
     GroupNeed{ProgramGroup::block, "bio.bi_blkg"},
     GroupNeed{ProgramGroup::block, "request_queue.disk"},
+    GroupNeed{ProgramGroup::kvm, "kvm_vcpu_stat_generic.halt_wait_ns"},
 };
 
 // What the kernel lacks for a group; empty where it has it all.
@@ -92,9 +96,23 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
             left_out.insert(ProgramGroup::block_start_by_bio);
         }
     }
+    if (const auto no_kvm = lack(facts, ProgramGroup::kvm); !no_kvm.empty()) {
+        // Without KVM nothing is missing: no VM can use it.
+        if (facts.has_kvm) plan.missing["kvm"] = no_kvm;
+        left_out.insert(ProgramGroup::kvm);
+    }
     for (const auto& need : needs) {
         if (!left_out.contains(need.group)) plan.programs.emplace(need.program);
     }
+    return plan;
+}
+
+ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
+                    std::string reason) {
+    for (const auto& need : needs) {
+        if (need.group == group) plan.programs.erase(std::string(need.program));
+    }
+    plan.missing[std::string(name)] = std::move(reason);
     return plan;
 }
 

@@ -19,6 +19,7 @@ enum class ProgramGroup {
     block,
     block_start,         // of a VM's request, in the VM's own context: since 6.5
     block_start_by_bio,  // likewise, where the kernel has no block_start
+    kvm,
 };
 
 struct ProgramNeed {
@@ -52,5 +53,9 @@ struct ProgramPlan {
 };
 
 ProgramPlan plan_programs(const KernelFacts& facts);
+
+// The plan without a group that the kernel refused after all.
+ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
+                    std::string reason);
 
 }  // namespace virtpulse::agent

@@ -173,6 +173,7 @@ wire::Vm Sampler::to_vm(const Domain& domain) const {
     ext.run_delay_ns = figures.run_delay_ns;
     ext.switches = figures.switches;
     ext.block = figures.block;
+    ext.kvm = figures.kvm;
     for (const auto& culprit : figures.block_ahead)
         name_culprit(culprit, *ext.block);
     // /proc knows bytes alone; what libvirt knows of each disk is more, where it is there.

@@ -46,6 +46,7 @@ struct VmCounters {
     std::uint64_t switches = 0;
     std::uint64_t threads = 0;
     std::optional<std::vector<wire::BlockCounters>> block;  // see wire::VmExt
+    std::optional<wire::KvmCounters> kvm;
     std::vector<BlockCulprit> block_ahead;  // since the agent began; the worst first on each device
 };
 

@@ -29,6 +29,19 @@ TEST_CASE("a kernel that has everything gets every program but the substitutes")
     CHECK(!plan.queued_by_bio());
 }
 
+TEST_CASE("without KVM nothing is missing, and with a KVM that says nothing its figures are") {
+    auto facts = everything();
+    facts.tracepoints.erase("kvm_exit");
+    CHECK(plan_programs(facts).missing.empty());
+    CHECK(!plan_programs(facts).loads("vp_kvm_entry"));
+    facts.has_kvm = true;
+    CHECK(plan_programs(facts).missing.at("kvm") == "this kernel has no tracepoint kvm_exit");
+    const auto refused = without(plan_programs(everything()), ProgramGroup::kvm, "kvm", "no");
+    CHECK(refused.missing.at("kvm") == "no");
+    CHECK(!refused.loads("vp_kvm_exit"));
+    CHECK(refused.loads("vp_rq_issue"));
+}
+
 TEST_CASE("without block_io_start requests are known by their bios until they are issued") {
     auto facts = everything();
     facts.tracepoints.erase("block_io_start");
