@@ -17,6 +17,7 @@
 #include "userspace/probe/pins.h"
 #include "userspace/sample/sampler.h"
 #include "userspace/sample/ticker.h"
+#include "userspace/sandbox/sandbox.h"
 #include "wire/frame_codec.h"
 
 namespace virtpulse::agent {
@@ -41,6 +42,12 @@ Result<void> run(const Options& options) {
         spdlog::warn("VM figures come from /proc: {}", chosen->why_not_ebpf);
     } else {
         spdlog::info("VM figures come from {}", chosen->source->name());
+    }
+    // All is loaded and attached, and there is no other thread yet.
+    const bool by_proc = chosen->source->name() == "proc";
+    const auto entered = enter_sandbox(by_proc ? Reads::executables_and_io : Reads::executables);
+    if (!entered) {
+        spdlog::warn("going on with more privileges than needed: {}", entered.error().message);
     }
     std::optional<LibvirtWatch> libvirt;
     if (!options.libvirt_uri.empty()) libvirt.emplace(options.libvirt_uri);
