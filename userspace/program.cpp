@@ -14,6 +14,7 @@
 #include "userspace/compare/compare.h"
 #include "userspace/emit/collectors.h"
 #include "userspace/emit/print.h"
+#include "userspace/probe/pinned_maps.h"
 #include "userspace/probe/pins.h"
 #include "userspace/sample/sampler.h"
 #include "userspace/sample/ticker.h"
@@ -104,6 +105,15 @@ int run_agent(const Options& options) {
                 std::cout << *removed << " pinned maps removed\n";
             } else {
                 done = removed.error();
+            }
+            break;
+        }
+        case Mode::maps: {
+            const auto maps = list_pinned_maps(options.root);
+            if (maps) {
+                std::cout << maps_as_table(*maps);
+            } else {
+                done = maps.error();
             }
             break;
         }
