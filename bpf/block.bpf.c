@@ -65,14 +65,14 @@ static __always_inline int queue(__u64 key, struct bio* bio, unsigned int op,
 SEC("tp_btf/block_io_start")
 int BPF_PROG(vp_io_start, struct request* rq) {
     if (!bpf_task_storage_get(&thread_slots, bpf_get_current_task_btf(), 0, 0)) return 0;
-    return queue((__u64)rq, rq->bio, rq->cmd_flags & REQ_OP_MASK, BPF_CORE_READ(rq, q, disk));
+    return queue((__u64)rq, rq->bio, rq->cmd_flags & REQ_OP_MASK, rq->q->disk);
 }
 
 /* Before 6.5: the bio has got its request, but which is not said. */
 SEC("tp_btf/block_getrq")
 int BPF_PROG(vp_getrq, struct bio* bio) {
     if (!bpf_task_storage_get(&thread_slots, bpf_get_current_task_btf(), 0, 0)) return 0;
-    return queue((__u64)bio, bio, bio->bi_opf & REQ_OP_MASK, BPF_CORE_READ(bio, bi_bdev, bd_disk));
+    return queue((__u64)bio, bio, bio->bi_opf & REQ_OP_MASK, bio->bi_bdev->bd_disk);
 }
 
 /* It goes on as a part of another request. */

@@ -12,12 +12,12 @@
 /* The cgroup that a bio is charged to; NULL where it has none. On cgroup v2 this is also right for
  * pages written back later; on v1 those are the root's, which is no VM. */
 static __always_inline struct cgroup_subsys_state* css_of(struct bio* bio) {
-    struct blkcg_gq* group = BPF_CORE_READ(bio, bi_blkg);
-    return group ? (struct cgroup_subsys_state*)BPF_CORE_READ(group, blkcg) : 0;
+    struct blkcg_gq* group = bio->bi_blkg;
+    return group ? (struct cgroup_subsys_state*)group->blkcg : 0;
 }
 
 static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, struct vp_owner* out) {
-    __u64 id = BPF_CORE_READ(css, cgroup, kn, id);
+    __u64 id = css->cgroup->kn->id;
     struct vp_owner* owner = bpf_map_lookup_elem(&cgroups, &id);
     if (!owner) return false;
     *out = *owner;
@@ -32,7 +32,7 @@ static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struc
     struct vp_slot* slot = bpf_task_storage_get(&thread_slots, task, 0, 0);
     if (!slot) return false;
     if (css) {
-        struct css_set* set = BPF_CORE_READ(task, cgroups);
+        struct css_set* set = task->cgroups;
         struct cgroup_subsys_state* own = 0;
         __u64 io = bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id);
         bpf_probe_read_kernel(&own, sizeof(own), (void*)&set->subsys + io * sizeof(own));
@@ -46,20 +46,21 @@ static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struc
     return true;
 }
 
+/* In the context of the thread that submits the bio. Its own first, which most are. */
 static __always_inline bool owner_of(struct bio* bio, struct vp_owner* out) {
     struct cgroup_subsys_state* css = css_of(bio);
-    return (css && owner_by_cgroup(css, out)) || owner_by_task(css, out);
+    return owner_by_task(css, out) || (css && owner_by_cgroup(css, out));
 }
 
 static __always_inline bool device_of_disk(struct gendisk* disk, __u32* dev) {
     if (!disk) return false;
-    *dev = (__u32)BPF_CORE_READ(disk, major) << 20 | (__u32)BPF_CORE_READ(disk, first_minor);
+    *dev = (__u32)disk->major << 20 | (__u32)disk->first_minor;
     return true;
 }
 
 /* False for a request of no disk (never seen, but the pointer can be NULL). */
 static __always_inline bool device_of(struct request* rq, __u32* dev) {
-    return device_of_disk(BPF_CORE_READ(rq, q, disk), dev);
+    return device_of_disk(rq->q->disk, dev);
 }
 
 /* Of a request that is no VM's: whether it is nobody's either. Pages written back later carry no
@@ -70,7 +71,7 @@ static __always_inline bool is_nobodys(struct request* rq) {
     if (!bio) return true;
     if (!(rq->cmd_flags & 1) || rq->cmd_flags & request_flag(__REQ_SYNC)) return false;
     struct cgroup_subsys_state* css = css_of(bio);
-    return !css || !BPF_CORE_READ(css, parent);
+    return !css || !css->parent;
 }
 
 #endif

@@ -109,7 +109,7 @@ struct VmExt {
     std::optional<std::uint64_t> rss_bytes;
     // One for each device that the VM used; empty where it is known to have used none.
     std::optional<std::vector<BlockCounters>> block;
-    std::optional<KvmCounters> kvm;
+    std::optional<KvmCounters> kvm;  // absent for a VM that had no exit
 
     bool operator==(const VmExt&) const = default;
 };

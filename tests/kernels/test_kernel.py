@@ -6,10 +6,12 @@ what the kernel writes back later is charged to the VM that wrote it. The guest 
 it runs once, and each test looks at what it printed.
 """
 
+import json
+import re
 import sys
 import unittest
 
-from guest import boot
+from guest import BINARIES, boot
 from lab import LabError, Missing
 
 # Both sides are of the same instant (see init), so that a difference is no matter of time.
@@ -250,7 +252,7 @@ class OtherKernel(unittest.TestCase):
         self.assertLessEqual(both, 1.02 * elapsed_ns)
         names = {reason for reason, _, _ in ours[1]["reasons"]}
         self.assertLessEqual({"hlt", "io"}, names)
-        self.assertEqual(self.boot.vm("counted", "load")["ext"]["kvm"]["exits"], 0)
+        self.assertNotIn("kvm", self.boot.vm("counted", "load")["ext"])
 
     # --- the agent killed, and another one after it
 
@@ -302,15 +304,45 @@ class OtherKernel(unittest.TestCase):
             self.assertNotIn(pid, [vm["ext"]["pid"] for vm in self.boot.seen[mark]["vms"]])
 
 
-if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        print("usage: test_kernel.py SERIES (6.1, 6.12)", file=sys.stderr)
-        sys.exit(2)
+class Results(unittest.TextTestResult):
+    """Also keeps what succeeded, for the table in docs/KERNELS.md."""
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        self.passed = {}
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.passed[test.id().rpartition(".")[2]] = True
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.passed[test.id().rpartition(".")[2]] = False
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.passed[test.id().rpartition(".")[2]] = False
+
+
+def main(series):
     try:
-        OtherKernel.boot = boot(sys.argv.pop(1))
+        run = OtherKernel.boot = boot(series)
     except Missing as missing:
         print(f"skipped: {missing}")
         sys.exit(77)
     except LabError as error:
         sys.exit(f"test_kernel.py: {error}")
-    unittest.main()
+    tests = unittest.defaultTestLoader.loadTestsFromTestCase(OtherKernel)
+    done = unittest.TextTestRunner(resultclass=Results).run(tests)
+    loaded = re.search(r"programs loaded:(.*)", run.logs["first"])
+    result = {"kernel": run.kernel, "programs": loaded.group(1).split() if loaded else [],
+              "tests": done.passed}
+    (BINARIES.parent / f"kernel-{series}.json").write_text(json.dumps(result, indent=1) + "\n")
+    sys.exit(not done.wasSuccessful())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        print("usage: test_kernel.py SERIES (6.1, 6.12)", file=sys.stderr)
+        sys.exit(2)
+    main(sys.argv[1])

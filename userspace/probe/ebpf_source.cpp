@@ -364,8 +364,11 @@ void EbpfSource::report_kvm(SourceReport& report) {
             probe_.remove_exits(key);
         }
     }
-    for (auto& vm : report.vms)
+    for (auto& vm : report.vms) {
         sort_exits(*vm.kvm);
+        // No guest of KVM, or one that has just begun: nothing to say.
+        if (vm.kvm->exits == 0) vm.kvm.reset();
+    }
 }
 
 void EbpfSource::report_ahead(const BlockPlace& place, const std::string& device,
@@ -399,6 +402,10 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
         probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
     }
     if (!probe) return probe.error();
+    std::string loaded;
+    for (const auto& program : plan.programs)
+        loaded += " " + program;
+    spdlog::debug("programs loaded:{}", loaded);
     auto search = HypervisorSearch::make(root);
     if (!search) return search.error();
     auto source =

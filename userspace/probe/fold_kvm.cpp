@@ -31,7 +31,7 @@ void add_exits(wire::KvmCounters& kvm, const ExitsRow& row) {
 void sort_exits(wire::KvmCounters& kvm) {
     for (auto* sum : {&kvm.exits, &kvm.guest_ns, &kvm.outside_ns, &kvm.halt_wait_ns,
                       &kvm.halt_poll_ns, &kvm.halt_poll_wasted_ns}) {
-        if (!*sum) *sum = 0;  // no exit at all is known: it is no guest of KVM, or has just begun
+        if (!*sum) *sum = 0;  // it is known that there was none
     }
     std::ranges::sort(kvm.reasons, std::ranges::greater{}, &wire::KvmExits::outside_ns);
     if (kvm.reasons.size() > most_reasons) kvm.reasons.resize(most_reasons);
