@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Whose block I/O, how much, and how long the device was busy with it. */
+/* Whose block I/O, how much, how long it took, and whom the device served meanwhile. */
+#include "bpf/block_count.h"
+#include "bpf/block_owner.h"
 #include "bpf/maps.h"
 
 #include <bpf/bpf_core_read.h>
@@ -7,112 +9,150 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The cgroup that a request's first bio is charged to; NULL where it has none. On cgroup v2 this is
- * also right for pages written back later; on v1 those are the root's, which is no VM. */
-static __always_inline struct cgroup_subsys_state* css_of(struct bio* bio) {
-    struct blkcg_gq* group = BPF_CORE_READ(bio, bi_blkg);
-    return group ? (struct cgroup_subsys_state*)BPF_CORE_READ(group, blkcg) : 0;
-}
+/* Set by the agent where the kernel has no block_io_start: what is queued is known by its bio. */
+const volatile bool queued_by_bio = false;
 
-static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, struct vp_owner* out) {
-    __u64 id = BPF_CORE_READ(css, cgroup, kn, id);
-    struct vp_owner* owner = bpf_map_lookup_elem(&cgroups, &id);
-    if (!owner) return false;
-    *out = *owner;
-    return true;
-}
+/* Likewise: whether what VMs submit is noted when it is queued. Else the task that issues it has to
+ * do as a witness, and it may issue what others left in the queue. */
+const volatile bool queued_is_seen = false;
 
-/* For VMs that share a cgroup with others (a qemu started by hand), so that only the submitter
- * tells them apart. Whoever runs the queue may issue what others left in it: only where the request
- * is of the current task's own cgroup is it taken for its own. */
-static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struct vp_owner* out) {
-    struct task_struct* task = bpf_get_current_task_btf();
-    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, task, 0, 0);
-    if (!slot) return false;
-    if (css) {
-        struct css_set* set = BPF_CORE_READ(task, cgroups);
-        struct cgroup_subsys_state* own = 0;
-        __u64 io = bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id);
-        bpf_probe_read_kernel(&own, sizeof(own), (void*)&set->subsys + io * sizeof(own));
-        if (own != css) return false;
-    }
-    __u32 tgid = task->tgid;
-    struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
-    if (!vm) return false;
-    out->tgid = tgid;
-    out->start_ns = vm->start_ns;
-    return true;
-}
+/* A request struct is made anew when it is used again. One whose time begins this long after we saw
+ * it queued is another than that (the kernel sets it next to the tracepoint, on either side). */
+#define SAME_REQUEST_NS 1000000
 
-/* False for a request of no disk (never seen, but the pointer can be NULL). */
-static __always_inline bool device_of(struct request* rq, __u32* dev) {
-    struct gendisk* disk = BPF_CORE_READ(rq, q, disk);
-    if (!disk) return false;
-    *dev = (__u32)BPF_CORE_READ(disk, major) << 20 | (__u32)BPF_CORE_READ(disk, first_minor);
-    return true;
-}
-
-static __always_inline struct vp_block* block_of(__u64 start_ns, __u32 tgid, __u32 dev) {
-    struct vp_block_key key = {.start_ns = start_ns, .tgid = tgid, .dev = dev};
-    struct vp_block* block = bpf_map_lookup_elem(&vm_block, &key);
-    if (block) return block;
-    struct vp_block fresh = {};
-    /* BPF_NOEXIST: another CPU may have made it meanwhile, and then its counts stand. */
-    bpf_map_update_elem(&vm_block, &key, &fresh, BPF_NOEXIST);
-    block = bpf_map_lookup_elem(&vm_block, &key);
-    if (!block) count_failure(block_full);
-    return block;
-}
-
-/* One request more (+1) or less (-1) in flight, and the busy time that ends with it. */
-static __always_inline bool change_in_flight(struct vp_block* block, int by, __u64 now_ns) {
-    for (int i = 0; i < VP_BUSY_TRIES; ++i) {
-        __u64 seen = *(volatile __u64*)&block->in_flight_since;
-        __u64 count = seen & 0xffff;
-        __u64 since = seen >> 16;
-        if (by < 0 && count == 0) return true; /* forgotten by a restart of the agent */
-        if (by > 0 && count == 0xffff) break;
-        count += by;
-        if (by > 0 && count == 1) since = now_ns >> 10;
-        __u64 wanted = count ? since << 16 | count : 0;
-        if (__sync_val_compare_and_swap(&block->in_flight_since, seen, wanted) != seen) continue;
-        if (count == 0 && now_ns >> 10 > since) {
-            __sync_fetch_and_add(&block->busy_ns, ((now_ns >> 10) - since) << 10);
-        }
-        return true;
-    }
-    count_failure(busy_contended);
-    return false;
-}
-
-/* So many bytes of a request have completed; `whole`: with them all of it. */
-static __always_inline void count_done(struct vp_block* block, __u32 op, __u32 bytes, bool whole) {
-    if (op == REQ_OP_READ) {
-        __sync_fetch_and_add(&block->read_bytes, bytes);
-        if (whole) __sync_fetch_and_add(&block->read_ops, 1);
-    } else if (op == REQ_OP_DISCARD) {
-        __sync_fetch_and_add(&block->discard_bytes, bytes);
-        if (whole) __sync_fetch_and_add(&block->discard_ops, 1);
-    } else if (op & 1) { /* data to the device: writes, zone appends, zeroes written */
-        __sync_fetch_and_add(&block->write_bytes, bytes);
-        if (whole) __sync_fetch_and_add(&block->write_ops, 1);
-    }
-}
-
-static __always_inline struct vp_block* known_block(const struct vp_request* request) {
-    struct vp_block_key key = {
-        .start_ns = request->start_ns, .tgid = request->tgid, .dev = request->dev};
-    return bpf_map_lookup_elem(&vm_block, &key);
+/* The service of device and VM up to now, to be taken off those at the request's end. */
+static __always_inline void look_at_device(struct vp_request* request,
+                                           const struct vp_block* block) {
+    struct vp_device* device = device_record(request->dev);
+    request->device_before_ns = device ? device->served_ns : 0;
+    request->own_before_ns = block->served_ns;
 }
 
 /* A request that is over, though no event said so (some kernels lose one in a thousand): it is
- * counted as the device counted it, only later. */
+ * counted as the device counted it, only later; how long it took is not known. */
 static __always_inline void end_unseen(const struct vp_request* request, __u64 now_ns) {
     count_failure(lost_completions);
     struct vp_block* block = known_block(request);
     if (!block) return;
     count_done(block, request->op, request->bytes, true);
+    __sync_fetch_and_add(&block->untimed_ops, 1);
     change_in_flight(block, -1, now_ns);
+}
+
+/* In the submitter's context, where it is a VM's thread: so its requests are known as its own
+ * whoever issues them. What others submit (a kernel thread that writes back) waits for its issue.
+ */
+static __always_inline int queue(__u64 key, struct bio* bio, unsigned int op,
+                                 struct gendisk* disk) {
+    struct vp_owner owner = {};
+    struct vp_request request = {.queued_ns = bpf_ktime_get_ns(), .op = op};
+    if (op >= REQ_OP_DRV_IN || !bio || !owner_of(bio, &owner)) return 0;
+    if (!device_of_disk(disk, &request.dev)) return 0;
+    struct vp_block* block = block_of(owner.start_ns, owner.tgid, request.dev);
+    if (!block) return 0;
+    request.start_ns = owner.start_ns;
+    request.tgid = owner.tgid;
+    look_at_device(&request, block);
+    struct vp_request* stale = bpf_map_lookup_elem(&requests, &key);
+    if (stale && stale->issued_ns) { /* its end was not seen, and the kernel uses it again */
+        struct vp_request was = *stale;
+        end_unseen(&was, request.queued_ns);
+    }
+    if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) count_failure(requests_full);
+    return 0;
+}
+
+SEC("tp_btf/block_io_start")
+int BPF_PROG(vp_io_start, struct request* rq) {
+    if (!bpf_task_storage_get(&thread_slots, bpf_get_current_task_btf(), 0, 0)) return 0;
+    return queue((__u64)rq, rq->bio, rq->cmd_flags & REQ_OP_MASK, rq->q->disk);
+}
+
+/* Before 6.5: the bio has got its request, but which is not said. */
+SEC("tp_btf/block_getrq")
+int BPF_PROG(vp_getrq, struct bio* bio) {
+    if (!bpf_task_storage_get(&thread_slots, bpf_get_current_task_btf(), 0, 0)) return 0;
+    return queue((__u64)bio, bio, bio->bi_opf & REQ_OP_MASK, bio->bi_bdev->bd_disk);
+}
+
+/* It goes on as a part of another request. */
+SEC("tp_btf/block_rq_merge")
+int BPF_PROG(vp_rq_merge, struct request* rq) {
+    __u64 key = (__u64)rq;
+    struct vp_request* request = bpf_map_lookup_elem(&requests, &key);
+    if (request && !request->issued_ns) bpf_map_delete_elem(&requests, &key);
+    return 0;
+}
+
+/* What was noted when the request was queued, if it was; `out` is a copy, and its entry is gone. */
+static __always_inline bool take_queued_bio(struct request* rq, struct vp_request* out) {
+    __u64 key = (__u64)rq->bio;
+    if (!queued_by_bio || !key) return false;
+    struct vp_request* request = bpf_map_lookup_elem(&requests, &key);
+    if (!request) return false;
+    *out = *request;
+    bpf_map_delete_elem(&requests, &key);
+    return rq->start_time_ns <= out->queued_ns + SAME_REQUEST_NS;
+}
+
+/* The end of a request that asked for a flush and carries no data (any more). It was not issued
+ * itself: the block layer keeps one request to flush for all. The last bio is there again by then,
+ * to say that it asked: the request itself has had its flags taken off. Data with a flush before or
+ * behind it comes by a second time, after its data was counted. */
+static __always_inline void end_flush(struct request* rq, const struct vp_request* queued) {
+    struct bio* bio = rq->bio;
+    if (!bio || !(bio->bi_opf & (request_flag(__REQ_PREFLUSH) | request_flag(__REQ_FUA)))) return;
+    struct vp_owner owner = {};
+    __u32 dev;
+    if (queued) {
+        owner.start_ns = queued->start_ns;
+        owner.tgid = queued->tgid;
+    } else {
+        struct cgroup_subsys_state* css = css_of(bio);
+        if (!css || !owner_by_cgroup(css, &owner)) return;
+    }
+    if (!device_of(rq, &dev)) return;
+    struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);
+    if (!block) return;
+    __sync_fetch_and_add(&block->flush_ops, 1);
+    __u64 began_ns = rq->start_time_ns ? rq->start_time_ns : queued ? queued->queued_ns : 0;
+    __u64 now_ns = bpf_ktime_get_ns();
+    /* With data, what the data took is in there: told apart only where it was its own. */
+    if (queued && began_ns && now_ns > began_ns) {
+        __sync_fetch_and_add(&block->flush_ns, now_ns - began_ns);
+    }
+}
+
+/* The end of a request that we do not know as a VM's. */
+static __always_inline void end_others(struct request* rq, unsigned int bytes) {
+    __u32 dev;
+    if ((rq->cmd_flags & REQ_OP_MASK) >= REQ_OP_DRV_IN || bytes < rq->__data_len) return;
+    __u64 arrival_ns = rq->io_start_time_ns ? rq->io_start_time_ns : rq->start_time_ns;
+    if (!arrival_ns || !device_of(rq, &dev)) return;
+    struct vp_device* device = device_record(dev);
+    if (!device) return;
+    __u64 slice_ns = serve(device, arrival_ns, bpf_ktime_get_ns());
+    if (is_nobodys(rq)) {
+        __sync_fetch_and_add(&device->nobody_ns, slice_ns);
+    } else {
+        __sync_fetch_and_add(&device->host_ns, slice_ns);
+    }
+}
+
+/* The device's time of a whole request, and how much of that of the request went to others. No more
+ * than it lasted: what ends first after it came was begun before that. */
+static __always_inline void account_service(struct vp_block* block,
+                                            const struct vp_request* request, __u64 now_ns) {
+    __u32 dev = request->dev;
+    struct vp_device* device = device_record(dev);
+    if (!device) return;
+    __u64 slice_ns = serve(device, request->issued_ns, now_ns);
+    __sync_fetch_and_add(&block->served_ns, slice_ns);
+    __u64 all_ns = device->served_ns - request->device_before_ns;
+    __u64 own_ns = block->served_ns - request->own_before_ns;
+    __u64 here_ns = now_ns - request->queued_ns;
+    if (all_ns > here_ns) all_ns = here_ns;
+    if (all_ns > own_ns) __sync_fetch_and_add(&block->ahead_ns, all_ns - own_ns);
 }
 
 /* Attached before the issue program: else what is issued between the two would never complete. */
@@ -121,33 +161,36 @@ int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) 
     __u64 key = (__u64)rq;
     struct vp_request* request = bpf_map_lookup_elem(&requests, &key);
     if (!request) {
-        /* A flush is not issued as the request that asked for it, but through one that the block
-         * layer keeps for all; what asked completes here, with nothing transferred. The last bio
-         * is there again by then, to say whose it is and that it asked: the request itself has had
-         * its flags taken off. Data with a flush before or behind it comes by a second time, after
-         * its data was counted. */
-        __u64 flush = 1ULL << bpf_core_enum_value(enum req_flag_bits, __REQ_PREFLUSH) |
-                      1ULL << bpf_core_enum_value(enum req_flag_bits, __REQ_FUA);
-        struct bio* bio = rq->bio;
-        struct vp_owner owner;
-        __u32 dev;
-        if (bytes || !bio || !(bio->bi_opf & flush)) return 0;
-        struct cgroup_subsys_state* css = css_of(bio);
-        if (!css || !owner_by_cgroup(css, &owner) || !device_of(rq, &dev)) return 0;
-        struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);
-        if (block) __sync_fetch_and_add(&block->flush_ops, 1);
+        struct vp_request queued;
+        bool known = !bytes && take_queued_bio(rq, &queued);
+        if (bytes || !rq->bio) {
+            end_others(rq, bytes);
+        } else {
+            end_flush(rq, known ? &queued : 0);
+        }
         return 0;
     }
-    struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
+    struct vp_request was = *request;
+    if (!was.issued_ns) { /* ended without being issued: a flush, or refused before */
+        bpf_map_delete_elem(&requests, &key);
+        if (!bytes) end_flush(rq, &was);
+        return 0;
+    }
+    struct vp_block* block = block_of(was.start_ns, was.tgid, was.dev);
     bool whole = bytes >= rq->__data_len;
-    if (block) count_done(block, request->op, bytes, whole);
+    if (block) count_done(block, was.op, bytes, whole);
     /* A part of a request can complete alone: it is in flight until the rest has. */
     if (!whole) {
         request->bytes = rq->__data_len - bytes;
         return 0;
     }
     bpf_map_delete_elem(&requests, &key);
-    if (block) change_in_flight(block, -1, bpf_ktime_get_boot_ns());
+    if (!block) return 0;
+    __u64 now_ns = bpf_ktime_get_ns();
+    change_in_flight(block, -1, now_ns);
+    __u64 began_ns = rq->start_time_ns ? rq->start_time_ns : was.queued_ns;
+    count_time(block, was.op, began_ns, was.issued_ns, now_ns);
+    account_service(block, &was, now_ns);
     return 0;
 }
 
@@ -156,45 +199,61 @@ SEC("tp_btf/block_rq_requeue")
 int BPF_PROG(vp_rq_requeue, struct request* rq) {
     __u64 key = (__u64)rq;
     struct vp_request* request = bpf_map_lookup_elem(&requests, &key);
-    if (!request) return 0;
-    struct vp_request was = *request;
-    bpf_map_delete_elem(&requests, &key);
-    struct vp_block* block = known_block(&was);
-    if (block) change_in_flight(block, -1, bpf_ktime_get_boot_ns());
+    if (!request || !request->issued_ns) return 0;
+    request->issued_ns = 0;
+    struct vp_block* block = known_block(request);
+    if (block) change_in_flight(block, -1, bpf_ktime_get_ns());
     return 0;
+}
+
+/* What is noted of the request from when it was queued, or found out now; false: no VM's. */
+static __always_inline bool begin(struct request* rq, struct vp_request* request, __u64 now_ns) {
+    struct vp_owner owner = {};
+    if (take_queued_bio(rq, request)) return true;
+    struct cgroup_subsys_state* css = css_of(rq->bio);
+    if (!(css && owner_by_cgroup(css, &owner)) && (queued_is_seen || !owner_by_task(css, &owner))) {
+        return false;
+    }
+    if (!device_of(rq, &request->dev)) return false;
+    request->queued_ns = now_ns;
+    request->start_ns = owner.start_ns;
+    request->tgid = owner.tgid;
+    struct vp_block* block = block_of(owner.start_ns, owner.tgid, request->dev);
+    if (!block) return false;
+    if (!rq->start_time_ns) __sync_fetch_and_add(&block->untimed_ops, 1);
+    look_at_device(request, block);
+    return true;
 }
 
 SEC("tp_btf/block_rq_issue")
 int BPF_PROG(vp_rq_issue, struct request* rq) {
     unsigned int op = rq->cmd_flags & REQ_OP_MASK;
-    struct bio* bio = rq->bio;
-    struct vp_owner owner = {};
-    __u32 dev;
     __u64 key = (__u64)rq;
-    __u64 now_ns = bpf_ktime_get_boot_ns();
-    struct vp_request* stale = bpf_map_lookup_elem(&requests, &key);
-    if (stale) { /* its end was not seen, and the kernel uses the request again, for whomever */
-        struct vp_request was = *stale;
-        bpf_map_delete_elem(&requests, &key);
-        end_unseen(&was, now_ns);
+    __u64 now_ns = bpf_ktime_get_ns();
+    struct vp_request request = {};
+    struct vp_request* known = bpf_map_lookup_elem(&requests, &key);
+    if (known) {
+        request = *known;
+        if (known->issued_ns) { /* its end was not seen, and the kernel uses it again */
+            bpf_map_delete_elem(&requests, &key);
+            end_unseen(&request, now_ns);
+            known = 0;
+        } else if (rq->start_time_ns > request.queued_ns + SAME_REQUEST_NS) {
+            bpf_map_delete_elem(&requests, &key);
+            known = 0;
+        }
     }
     /* Without a bio it is the block layer's own flush, which serves many at once. */
-    if (op >= REQ_OP_DRV_IN || op == REQ_OP_FLUSH || !bio) return 0;
-    struct cgroup_subsys_state* css = css_of(bio);
-    if (!(css && owner_by_cgroup(css, &owner)) && !owner_by_task(css, &owner)) return 0;
-    if (!device_of(rq, &dev)) return 0;
-
-    struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);
+    if (op >= REQ_OP_DRV_IN || op == REQ_OP_FLUSH || !rq->bio) return 0;
+    if (!known && !begin(rq, &request, now_ns)) return 0;
+    struct vp_block* block = known_block(&request);
     if (!block || !change_in_flight(block, 1, now_ns)) return 0;
-    struct vp_request request = {
-        .issued_ns = now_ns,
-        .start_ns = owner.start_ns,
-        .tgid = owner.tgid,
-        .dev = dev,
-        .op = op,
-        .bytes = rq->__data_len,
-    };
-    if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) {
+    request.issued_ns = now_ns;
+    request.op = op;
+    request.bytes = rq->__data_len;
+    if (known) {
+        *known = request;
+    } else if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) {
         count_failure(requests_full);
         change_in_flight(block, -1, now_ns);
     }
@@ -210,7 +269,13 @@ int vp_expire_requests(struct bpf_iter__bpf_map_elem* ctx) {
     if (!key || !value) return 0;
     __u64 address = *key;
     struct vp_request request = *value;
-    __u64 now_ns = bpf_ktime_get_boot_ns();
+    __u64 now_ns = bpf_ktime_get_ns();
+    if (!request.issued_ns) {
+        /* Never issued, as far as we saw: merged unseen, or its bio was. Half a minute is longer
+         * than any queue; were it issued yet, it would be known as before, by its cgroup. */
+        if (now_ns - request.queued_ns > 30000000000ULL) bpf_map_delete_elem(&requests, &address);
+        return 0;
+    }
     if (now_ns - request.issued_ns < 1000000000ULL) return 0; /* leaves the handlers their time */
     struct request* rq = (struct request*)address;
     enum mq_rq_state state = MQ_RQ_IN_FLIGHT;

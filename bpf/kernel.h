@@ -31,6 +31,7 @@ struct cgroup {
 
 struct cgroup_subsys_state {
     struct cgroup* cgroup;
+    struct cgroup_subsys_state* parent; /* NULL: of the root */
 } KERNEL_TYPE;
 
 enum cgroup_subsys_id { io_cgrp_id = 3 }; /* the value is the running kernel's */
@@ -75,7 +76,12 @@ struct blkcg_gq {
     struct blkcg* blkcg;
 } KERNEL_TYPE;
 
+struct block_device {
+    struct gendisk* bd_disk;
+} KERNEL_TYPE;
+
 struct bio {
+    struct block_device* bi_bdev; /* since 5.12 */
     unsigned int bi_opf;
     struct blkcg_gq* bi_blkg; /* with CONFIG_BLK_CGROUP */
 } KERNEL_TYPE;
@@ -87,6 +93,8 @@ struct request {
     struct bio* bio;
     unsigned int cmd_flags;
     unsigned int __data_len;
+    __u64 start_time_ns;    /* CLOCK_MONOTONIC; 0 without iostats and scheduler, as is the next */
+    __u64 io_start_time_ns; /* when last issued; also 0 where nobody asked the queue for it */
     enum mq_rq_state state;
 } KERNEL_TYPE; /* 6.1 - 6.18 */
 
@@ -96,7 +104,11 @@ struct request {
 #define REQ_OP_DISCARD 3
 #define REQ_OP_DRV_IN 34 /* pass-through from here on: 34, 35 since 5.13 */
 
-enum req_flag_bits { __REQ_FUA = 1, __REQ_PREFLUSH = 2 }; /* the values are the running kernel's */
+enum req_flag_bits {
+    __REQ_FUA = 1,
+    __REQ_PREFLUSH = 2,
+    __REQ_SYNC = 3
+}; /* the values are the running kernel's */
 
 struct bpf_iter_meta;
 struct bpf_map;

@@ -55,6 +55,13 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, VP_MAX_DEVICES);
+    __type(key, __u32);
+    __type(value, struct vp_device);
+} devices SEC(".maps") __weak;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, VP_MAX_REQUESTS);
     __type(key, __u64);
     __type(value, struct vp_request);
@@ -66,6 +73,23 @@ struct {
     __type(key, __u32);
     __type(value, struct vp_failures);
 } failures SEC(".maps") __weak;
+
+/* Made as they come: most hosts use a small part. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, VP_MAX_EXITS);
+    __type(key, struct vp_exit_key);
+    __type(value, struct vp_exits);
+} vm_exits SEC(".maps") __weak;
+
+/* Not pinned: what a vCPU was at before this agent means nothing. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, VP_MAX_THREADS);
+    __type(key, __u32);
+    __type(value, struct vp_vcpu);
+} vcpus SEC(".maps") __weak;
 
 /* Only read and written by agents. */
 struct {

@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define VP_LAYOUT_VERSION 1
+#define VP_LAYOUT_VERSION 2
 
 /* 1000 VMs with 12 threads each fill 37 % of the table, where a search of 16 places all but never
  * fails (it is counted when it does). 32768 records of 64 bytes: 2 MiB. A power of two. */
@@ -17,7 +17,9 @@
 
 #define VP_MAX_VMS 4096       /* processes; 4096 * 80 bytes */
 #define VP_MAX_CGROUPS 16384  /* some four directories a VM */
-#define VP_MAX_BLOCK 16384    /* VM and device; 4 disks a VM for the most VMs */
+#define VP_MAX_BLOCK 8192     /* VM and device; 2 disks a VM for the most VMs; 4.3 MB */
+#define VP_MAX_EXITS 32768    /* VM and reason; made as they come: some 15 a VM, 48 bytes each */
+#define VP_MAX_DEVICES 1024   /* whole disks; 1024 * 40 bytes */
 #define VP_MAX_REQUESTS 16384 /* in flight at once on the host and owned by VMs */
 
 #define VP_COMM_LEN 16
@@ -85,11 +87,19 @@ struct vp_block_key {
 };
 VP_ASSERT(sizeof(struct vp_block_key) == 16);
 
+/* Latencies are counted in buckets that double in width: bucket 0 below VP_LATENCY_FIRST_NS, the
+ * last from 17 s on, with no upper bound (wire/histogram.h has the exact bounds). */
+#define VP_LATENCY_FIRST_SHIFT 12
+#define VP_LATENCY_FIRST_NS (1 << VP_LATENCY_FIRST_SHIFT)
+#define VP_LATENCY_BUCKETS 24
+
 /* Block I/O of one VM on one device, counted at completion as /proc/diskstats does. Many CPUs
- * write at once: atomic additions. */
+ * write at once: atomic additions. A request is queued from where the block layer made it
+ * (rq->start_time_ns, which diskstats' times count from) to where the driver got it last, and at
+ * the device from there to its completion. */
 struct vp_block {
     /* Requests in flight in the low 16 bits; above them, while there are any, since when, in units
-     * of 1024 ns of the boot clock. One word, so that both change together without a lock. */
+     * of 1024 ns of CLOCK_MONOTONIC. One word, so that both change together without a lock. */
     __u64 in_flight_since;
     __u64 busy_ns; /* with at least one request in flight, up to in_flight_since */
     __u64 read_ops;
@@ -99,19 +109,86 @@ struct vp_block {
     __u64 discard_ops;
     __u64 discard_bytes;
     __u64 flush_ops; /* requests that asked for the device's cache to be written out */
+    __u64 read_queue_ns;
+    __u64 read_device_ns;
+    __u64 write_queue_ns;
+    __u64 write_device_ns;
+    __u64 discard_ns;  /* queued and at the device, as is the next */
+    __u64 flush_ns;    /* of flushes without data */
+    __u64 served_ns;   /* the device's time that went to this VM: see vp_device */
+    __u64 ahead_ns;    /* of its requests' time, what the device gave to others meanwhile */
+    __u64 untimed_ops; /* of the operations, those whose beginning or end was not seen */
+    __u64 read_latency[VP_LATENCY_BUCKETS]; /* queued and at the device */
+    __u64 write_latency[VP_LATENCY_BUCKETS];
 };
-VP_ASSERT(sizeof(struct vp_block) == 72);
+VP_ASSERT(sizeof(struct vp_block) == 144 + 2 * 8 * VP_LATENCY_BUCKETS);
 
-/* One request of a VM at the device. Map `requests`, key: address of the kernel's request. */
+/* Whom one device served: map `devices`, key as vp_block_key.dev. The device's time is told out as
+ * if it did one request after the other: each completion gets the time since the one before, or
+ * since its own request came where that was later. So the sums are the time with any request there,
+ * and each part of that time is somebody's. */
+struct vp_device {
+    __u64 last_end_ns;     /* CLOCK_MONOTONIC, of the newest completion */
+    __u64 region_start_ns; /* from here to last_end_ns it was never without a request */
+    __u64 served_ns;       /* all: that of VMs (vp_block.served_ns) and the next two */
+    __u64 host_ns;         /* what is of no VM */
+    __u64 nobody_ns;       /* write-back that belongs to no cgroup, and the device's own flushes */
+};
+VP_ASSERT(sizeof(struct vp_device) == 40);
+
+/* One request of a VM. Map `requests`, key: address of the kernel's request; on kernels without
+ * block_io_start, until it is issued, that of its first bio. */
 struct vp_request {
-    __u64 issued_ns;
-    __u64 start_ns; /* of the VM's process */
+    __u64 queued_ns;        /* CLOCK_MONOTONIC, as is the next */
+    __u64 issued_ns;        /* 0: not at the device yet, or given back by it */
+    __u64 start_ns;         /* of the VM's process */
+    __u64 device_before_ns; /* vp_device.served_ns and vp_block.served_ns when it was queued */
+    __u64 own_before_ns;
     __u32 tgid;
     __u32 dev;
     __u32 op;    /* REQ_OP_* */
     __u32 bytes; /* not completed yet */
 };
-VP_ASSERT(sizeof(struct vp_request) == 32);
+VP_ASSERT(sizeof(struct vp_request) == 56);
+
+/* Key of `vm_exits`. */
+struct vp_exit_key {
+    __u64 start_ns; /* of the VM's process */
+    __u32 tgid;
+    __u16 isa;    /* whose numbers the reasons are: VP_ISA_* */
+    __u16 reason; /* as the CPU says it, or VP_EXIT_UNKNOWN */
+};
+VP_ASSERT(sizeof(struct vp_exit_key) == 16);
+#define VP_ISA_VMX 1 /* as the kernel's kvm_exit says it: Intel */
+#define VP_ISA_SVM 2 /* AMD */
+#define VP_EXIT_UNKNOWN 0xffff
+
+/* Exits of all vCPUs of a VM for one reason. */
+struct vp_exits {
+    __u64 exits;
+    __u64 outside_ns;          /* from the exits to the next entries, whatever was done meanwhile */
+    __u64 guest_ns;            /* in the guest before the exits */
+    __u64 halt_poll_ns;        /* of outside_ns, spent polling for a wake-up, with a CPU */
+    __u64 halt_poll_wasted_ns; /* of that, in vain: the vCPU went to sleep after all */
+    __u64 halt_wait_ns;        /* of outside_ns, asleep until a wake-up */
+};
+VP_ASSERT(sizeof(struct vp_exits) == 48);
+
+/* What one vCPU thread is at. Map `vcpus`, an array with the places of `threads`; written by its
+ * thread alone. */
+struct vp_vcpu {
+    __u32 tid;
+    __u16 isa; /* of its last exit, as are the next two */
+    __u16 reason;
+    __u64 guest_ns;
+    __u64 entered_ns; /* CLOCK_MONOTONIC; 0: it is outside */
+    __u64 left_ns;    /* likewise; 0: it is inside */
+    __u64 poll_ok_ns; /* the kernel's own sums for the vCPU, at its last entry */
+    __u64 poll_wasted_ns;
+    __u64 wait_ns;
+    __u64 pad0;
+};
+VP_ASSERT(sizeof(struct vp_vcpu) == 64);
 
 /* What found no place or went wrong, since the maps were made. Map `failures`, one entry. */
 struct vp_failures {
@@ -122,8 +199,10 @@ struct vp_failures {
     __u64 requests_full;    /* a request found no room in `requests` */
     __u64 busy_contended;   /* in_flight_since changed under our hands VP_BUSY_TRIES times */
     __u64 lost_completions; /* requests whose end was not seen; counted when that was noticed */
+    __u64 devices_full;     /* a device found no room in `devices` */
+    __u64 exits_full;       /* a reason found no room in `vm_exits` */
 };
-VP_ASSERT(sizeof(struct vp_failures) == 56);
+VP_ASSERT(sizeof(struct vp_failures) == 72);
 #define VP_BUSY_TRIES 8
 
 /* What agents agree on from one to the next. Map `agents`, one entry; 0: no agent said it yet. */

@@ -166,6 +166,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     app.add_flag("--unpin", unpin, "Remove the counters kept in bpffs, then end");
     auto* compare = app.add_subcommand(
         "compare", "Each VM by eBPF, by /proc and by libvirt, side by side, and the cost of each");
+    const auto* maps = app.add_subcommand(
+        "maps", "The maps that are pinned in bpffs, how full they are and what each holds");
     compare->add_flag("--json", options.compare_as_json, "One JSON document a sample");
 
     try {
@@ -190,6 +192,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     if (count_option->count() > 0) options.count = count;
     if (unpin) options.mode = Mode::unpin;
     if (compare->parsed()) options.mode = Mode::compare;
+    if (maps->parsed()) options.mode = Mode::maps;
     if (check_config) options.mode = Mode::check_config;
     if (options.mode == Mode::run && options.collectors.empty() &&
         options.print == Print::nothing) {

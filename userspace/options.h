@@ -15,7 +15,7 @@
 
 namespace virtpulse::agent {
 
-enum class Mode : std::uint8_t { run, compare, unpin, check_config };
+enum class Mode : std::uint8_t { run, compare, maps, unpin, check_config };
 enum class Source : std::uint8_t { automatic, ebpf, proc };
 enum class Print : std::uint8_t { nothing, table, json };
 

@@ -14,9 +14,11 @@
 #include "userspace/compare/compare.h"
 #include "userspace/emit/collectors.h"
 #include "userspace/emit/print.h"
+#include "userspace/probe/pinned_maps.h"
 #include "userspace/probe/pins.h"
 #include "userspace/sample/sampler.h"
 #include "userspace/sample/ticker.h"
+#include "userspace/sandbox/sandbox.h"
 #include "wire/frame_codec.h"
 
 namespace virtpulse::agent {
@@ -41,6 +43,12 @@ Result<void> run(const Options& options) {
         spdlog::warn("VM figures come from /proc: {}", chosen->why_not_ebpf);
     } else {
         spdlog::info("VM figures come from {}", chosen->source->name());
+    }
+    // All is loaded and attached, and there is no other thread yet.
+    const bool by_proc = chosen->source->name() == "proc";
+    const auto entered = enter_sandbox(by_proc ? Reads::executables_and_io : Reads::executables);
+    if (!entered) {
+        spdlog::warn("going on with more privileges than needed: {}", entered.error().message);
     }
     std::optional<LibvirtWatch> libvirt;
     if (!options.libvirt_uri.empty()) libvirt.emplace(options.libvirt_uri);
@@ -97,6 +105,15 @@ int run_agent(const Options& options) {
                 std::cout << *removed << " pinned maps removed\n";
             } else {
                 done = removed.error();
+            }
+            break;
+        }
+        case Mode::maps: {
+            const auto maps = list_pinned_maps(options.root);
+            if (maps) {
+                std::cout << maps_as_table(*maps);
+            } else {
+                done = maps.error();
             }
             break;
         }

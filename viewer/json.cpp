@@ -65,6 +65,33 @@ void write_link(wire::JsonWriter& json, const LinkStatus& link, Clock::time_poin
     json.close('}');
 }
 
+// Of each disk that the VM used, latencies of the last interval and whom it waited for.
+void write_disks(wire::JsonWriter& json, const wire::VmExt& ext) {
+    json.key("disks");
+    if (!ext.block) return json.null();
+    json.open('[');
+    for (const auto& block : *ext.block) {
+        json.open('{');
+        write_text(json, "dev", block.device);
+        json.member_or_null("read_p50_ns", block.read_p50_ns);
+        json.member_or_null("read_p99_ns", block.read_p99_ns);
+        json.member_or_null("write_p50_ns", block.write_p50_ns);
+        json.member_or_null("write_p99_ns", block.write_p99_ns);
+        json.member_or_null("ahead_ns", block.ahead_ns);
+        json.key("ahead");
+        json.open('[');
+        for (const auto& [who, ns] : block.ahead) {
+            json.open('{');
+            write_text(json, "who", who);
+            json.member("ns", ns);
+            json.close('}');
+        }
+        json.close(']');
+        json.close('}');
+    }
+    json.close(']');
+}
+
 void write_vm(wire::JsonWriter& json, const VmView& view) {
     const auto& vm = view.state->vm;
     const auto& rates = view.rates;
@@ -87,6 +114,7 @@ void write_vm(wire::JsonWriter& json, const VmView& view) {
     json.member_or_null("write_ops_s", rounded(rates.write_ops_s));
     json.member_or_null("read_bytes_s", rounded(rates.read_bytes_s));
     json.member_or_null("write_bytes_s", rounded(rates.write_bytes_s));
+    write_disks(json, ext);
     json.close('}');
 }
 

@@ -30,6 +30,43 @@ std::size_t utf8_length(std::string_view text) {
     return 0;
 }
 
+void write_counts(JsonWriter& json, std::string_view key,
+                  const std::vector<std::uint64_t>& counts) {
+    if (counts.empty()) return;
+    json.key(key);
+    json.open('[');
+    for (const auto count : counts)
+        json.number(count);
+    json.close(']');
+}
+
+void write_block_times(JsonWriter& json, const BlockCounters& block) {
+    json.member("read_queue_ns", block.read_queue_ns);
+    json.member("read_device_ns", block.read_device_ns);
+    json.member("write_queue_ns", block.write_queue_ns);
+    json.member("write_device_ns", block.write_device_ns);
+    json.member("flush_ns", block.flush_ns);
+    json.member("discard_ns", block.discard_ns);
+    json.member("untimed_ops", block.untimed_ops);
+    write_counts(json, "read_latency", block.read_latency);
+    write_counts(json, "write_latency", block.write_latency);
+    json.member("read_p50_ns", block.read_p50_ns);
+    json.member("read_p99_ns", block.read_p99_ns);
+    json.member("write_p50_ns", block.write_p50_ns);
+    json.member("write_p99_ns", block.write_p99_ns);
+    json.member("ahead_ns", block.ahead_ns);
+    if (block.ahead.empty()) return;
+    json.key("ahead");
+    json.open('[');
+    for (const auto& [who, ns] : block.ahead) {
+        json.open('[');
+        json.string(who, longest_uuid);
+        json.number(ns);
+        json.close(']');
+    }
+    json.close(']');
+}
+
 void write_block(JsonWriter& json, const BlockCounters& block) {
     json.open('{');
     json.key("dev");
@@ -42,6 +79,31 @@ void write_block(JsonWriter& json, const BlockCounters& block) {
     json.member("discard_ops", block.discard_ops);
     json.member("busy_ns", block.busy_ns);
     json.member("in_flight", block.in_flight);
+    write_block_times(json, block);
+    json.close('}');
+}
+
+void write_kvm(JsonWriter& json, const KvmCounters& kvm) {
+    json.key("kvm");
+    json.open('{');
+    json.member("exits", kvm.exits);
+    json.member("guest_ns", kvm.guest_ns);
+    json.member("outside_ns", kvm.outside_ns);
+    json.member("halt_wait_ns", kvm.halt_wait_ns);
+    json.member("halt_poll_ns", kvm.halt_poll_ns);
+    json.member("halt_poll_wasted_ns", kvm.halt_poll_wasted_ns);
+    if (!kvm.reasons.empty()) {
+        json.key("reasons");
+        json.open('[');
+        for (const auto& [reason, exits, outside_ns] : kvm.reasons) {
+            json.open('[');
+            json.string(reason, longest_uuid);
+            json.number(exits);
+            json.number(outside_ns);
+            json.close(']');
+        }
+        json.close(']');
+    }
     json.close('}');
 }
 
@@ -64,6 +126,7 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext) {
             write_block(json, block);
         json.close(']');
     }
+    if (ext.kvm) write_kvm(json, *ext.kvm);
     json.close('}');
 }
 

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "wire/histogram.h"
+
 namespace virtpulse::wire {
 
 // libvirt's virDomainState, as the standard sends it.
@@ -25,6 +27,18 @@ enum class DomainState : std::uint8_t {
 };
 inline constexpr int highest_domain_state = 7;
 
+// Buckets of BlockCounters' latencies in ns: below 4.1 us, and so on doubling to 17 s and more.
+inline constexpr Log2Scale block_latency_scale{4096, 24};
+
+// Whom the device served while requests of a VM waited.
+struct BlockAhead {
+    std::string who;  // uuid of another VM; "host"; "nobody": write-back and flushes of no one;
+                      // "others": VMs that are gone, or too many to name
+    std::uint64_t ns = 0;
+
+    bool operator==(const BlockAhead&) const = default;
+};
+
 // Block I/O of one VM on one device. Cumulative since VmExt::since, but for `in_flight`.
 struct BlockCounters {
     std::string device;  // of the host as the kernel names it ("vda"), or the guest's disk target
@@ -36,8 +50,51 @@ struct BlockCounters {
     std::optional<std::uint64_t> discard_ops;
     std::optional<std::uint64_t> busy_ns;    // time with at least one request in flight
     std::optional<std::uint64_t> in_flight;  // requests now at the device
+    // Sums over the operations: from where the block layer made the request to where the driver got
+    // it, and from there to its end. Of flushes (without data) and discards both together.
+    std::optional<std::uint64_t> read_queue_ns;
+    std::optional<std::uint64_t> read_device_ns;
+    std::optional<std::uint64_t> write_queue_ns;
+    std::optional<std::uint64_t> write_device_ns;
+    std::optional<std::uint64_t> flush_ns;
+    std::optional<std::uint64_t> discard_ns;
+    std::optional<std::uint64_t> untimed_ops;  // operations of which a part of that is not known
+    // Counts of queue and device time together, by block_latency_scale, without zeros at the end;
+    // and quantiles of them in the last interval, absent where none ended in it.
+    std::vector<std::uint64_t> read_latency;
+    std::vector<std::uint64_t> write_latency;
+    std::optional<std::uint64_t> read_p50_ns;
+    std::optional<std::uint64_t> read_p99_ns;
+    std::optional<std::uint64_t> write_p50_ns;
+    std::optional<std::uint64_t> write_p99_ns;
+    // Of the operations' time, what the device gave to others meanwhile; and to whom, the worst
+    // first: shares of the same, but since HostExt::boot.
+    std::optional<std::uint64_t> ahead_ns;
+    std::vector<BlockAhead> ahead;
 
     bool operator==(const BlockCounters&) const = default;
+};
+
+// Exits of a VM's vCPUs for one reason.
+struct KvmExits {
+    std::string reason;  // as the CPU's maker names it: "hlt", "npf"; "svm-0x3ff": without a name
+    std::uint64_t exits = 0;
+    std::uint64_t outside_ns = 0;
+
+    bool operator==(const KvmExits&) const = default;
+};
+
+// What KVM counts for a VM, over all its vCPUs. Cumulative since VmExt::since.
+struct KvmCounters {
+    std::optional<std::uint64_t> exits;
+    std::optional<std::uint64_t> guest_ns;             // in the guest
+    std::optional<std::uint64_t> outside_ns;           // from exits to entries, asleep or not
+    std::optional<std::uint64_t> halt_wait_ns;         // of that, asleep until a wake-up
+    std::optional<std::uint64_t> halt_poll_ns;         // of that, polling for one
+    std::optional<std::uint64_t> halt_poll_wasted_ns;  // of the polling, in vain
+    std::vector<KvmExits> reasons;                     // those with most time; not all
+
+    bool operator==(const KvmCounters&) const = default;
 };
 
 struct VmExt {
@@ -52,6 +109,7 @@ struct VmExt {
     std::optional<std::uint64_t> rss_bytes;
     // One for each device that the VM used; empty where it is known to have used none.
     std::optional<std::vector<BlockCounters>> block;
+    std::optional<KvmCounters> kvm;  // absent for a VM that had no exit
 
     bool operator==(const VmExt&) const = default;
 };

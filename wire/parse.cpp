@@ -12,6 +12,8 @@ namespace dom = simdjson::dom;
 
 constexpr std::size_t deepest_nesting = 16;
 constexpr std::size_t most_blocks = 256;  // of one VM
+constexpr std::size_t most_ahead = 64;
+constexpr std::size_t most_reasons = 64;
 constexpr std::size_t most_missing = 32;
 constexpr std::size_t longest_text = 1024;
 // Percent of a VM's vCPUs also counts the emulator's threads, so it can pass 100 by far.
@@ -176,6 +178,7 @@ class Reader {
         out.run_delay_ns = counter(object, "run_delay_ns");
         out.switches = counter(object, "switches");
         out.rss_bytes = counter(object, "rss_bytes");
+        if (dom::object kvm; sub_object(object, "kvm", kvm)) read_kvm(kvm, out.kvm.emplace());
         dom::array blocks;
         if (!array(object, "block", Need::nothing, blocks)) return;
         if (blocks.size() > most_blocks) return fail(FrameFault::out_of_range, "block");
@@ -189,6 +192,31 @@ class Reader {
         }
     }
 
+    void read_kvm(dom::object object, KvmCounters& out) {
+        out.exits = counter(object, "exits");
+        out.guest_ns = counter(object, "guest_ns");
+        out.outside_ns = counter(object, "outside_ns");
+        out.halt_wait_ns = counter(object, "halt_wait_ns");
+        out.halt_poll_ns = counter(object, "halt_poll_ns");
+        out.halt_poll_wasted_ns = counter(object, "halt_poll_wasted_ns");
+        dom::array reasons;
+        if (!array(object, "reasons", Need::nothing, reasons)) return;
+        if (reasons.size() > most_reasons) return fail(FrameFault::out_of_range, "reasons");
+        for (const auto element : reasons) {
+            dom::array three;
+            std::string_view reason;
+            KvmExits exits;
+            if (element.get(three) != simdjson::SUCCESS || three.size() != 3 ||
+                three.at(0).get(reason) != simdjson::SUCCESS || reason.size() > longest_uuid ||
+                three.at(1).get(exits.exits) != simdjson::SUCCESS ||
+                three.at(2).get(exits.outside_ns) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, "reasons");
+            }
+            exits.reason = reason;
+            out.reasons.push_back(std::move(exits));
+        }
+    }
+
     void read_block(dom::object object, BlockCounters& out) {
         name(object, "dev", 64, out.device);
         out.read_ops = counter(object, "read_ops");
@@ -199,6 +227,50 @@ class Reader {
         out.discard_ops = counter(object, "discard_ops");
         out.busy_ns = counter(object, "busy_ns");
         out.in_flight = counter(object, "in_flight");
+        block_times(object, out);
+    }
+
+    void block_times(dom::object object, BlockCounters& out) {
+        out.read_queue_ns = counter(object, "read_queue_ns");
+        out.read_device_ns = counter(object, "read_device_ns");
+        out.write_queue_ns = counter(object, "write_queue_ns");
+        out.write_device_ns = counter(object, "write_device_ns");
+        out.flush_ns = counter(object, "flush_ns");
+        out.discard_ns = counter(object, "discard_ns");
+        out.untimed_ops = counter(object, "untimed_ops");
+        counts(object, "read_latency", block_latency_scale.buckets, out.read_latency);
+        counts(object, "write_latency", block_latency_scale.buckets, out.write_latency);
+        out.read_p50_ns = counter(object, "read_p50_ns");
+        out.read_p99_ns = counter(object, "read_p99_ns");
+        out.write_p50_ns = counter(object, "write_p50_ns");
+        out.write_p99_ns = counter(object, "write_p99_ns");
+        out.ahead_ns = counter(object, "ahead_ns");
+        dom::array ahead;
+        if (!array(object, "ahead", Need::nothing, ahead)) return;
+        if (ahead.size() > most_ahead) return fail(FrameFault::out_of_range, "ahead");
+        for (const auto element : ahead) {
+            dom::array pair;
+            std::string_view who;
+            std::uint64_t ns = 0;
+            if (element.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
+                pair.at(0).get(who) != simdjson::SUCCESS ||
+                pair.at(1).get(ns) != simdjson::SUCCESS || who.size() > longest_uuid) {
+                return fail(FrameFault::wrong_type, "ahead");
+            }
+            out.ahead.push_back({std::string(who), ns});
+        }
+    }
+
+    void counts(dom::object object, std::string_view key, std::size_t most,
+                std::vector<std::uint64_t>& out) {
+        dom::array values;
+        if (!array(object, key, Need::nothing, values)) return;
+        if (values.size() > most) return fail(FrameFault::out_of_range, key);
+        for (const auto element : values) {
+            std::uint64_t value = 0;
+            if (element.get(value) != simdjson::SUCCESS) return fail(FrameFault::wrong_type, key);
+            out.push_back(value);
+        }
     }
 
     void host_ext(dom::object object, HostExt& out) {

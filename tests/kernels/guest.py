@@ -39,6 +39,7 @@ class Run:
     kernel: str
     machines: dict = field(default_factory=dict)  # [mark][virtual machine]
     disks: dict = field(default_factory=dict)  # [mark][disk]: numbers of /proc/diskstats
+    kvm: dict = field(default_factory=dict)  # [mark]: exits, ns polled well, in vain, ns asleep
     frames: dict = field(default_factory=dict)  # [run of the agent]: all its frames
     seen: dict = field(default_factory=dict)  # [mark]: the frame last printed at that time
     said: dict = field(default_factory=dict)  # [virtual machine]: totals of guest-io
@@ -62,11 +63,12 @@ def boot(series, say=print):
     kernel = cloud_kernel(CACHE, say, series)
     fixtures = BINARIES.parent / "fixtures"
     archive = Archive()
-    archive.basis(pathlib.Path(__file__).parent / "init", kernel, ("virtio_pci", "virtio_blk"))
+    archive.basis(pathlib.Path(__file__).parent / "init", kernel, ("virtio_pci", "virtio_blk", "kvm_amd"))
     archive.program("bin/virtpulse-agent", BINARIES / "virtpulse-agent")
     archive.program("bin/qemu-system-x86_64", fixtures / "qemu-system-x86_64")
     # To the agent it is its executable's name that makes it a virtual machine.
     archive.program("io/qemu-system-x86_64", BINARIES / "guest-io")
+    archive.program("kvm/qemu-system-x86_64", fixtures / "kvm-guest")
     with tempfile.TemporaryDirectory(prefix="virtpulse-kernel-") as name:
         directory = pathlib.Path(name)
         (directory / "initramfs").write_bytes(archive.finish())
@@ -74,7 +76,7 @@ def boot(series, say=print):
                    "-m", "1024", "-nographic", "-no-reboot", "-nic", "none",
                    "-kernel", kernel.image, "-initrd", directory / "initramfs",
                    "-append", "console=ttyS0 quiet panic=-1"]
-        for number in range(2):
+        for number in range(3):
             disk = directory / f"disk{number}"
             with open(disk, "wb") as file:
                 file.truncate(DISK_BYTES)
@@ -121,6 +123,8 @@ def read(kernel, text):
         elif word == "disks":
             lines = [words[i : i + 20] for i in range(1, len(words), 20)]
             run.disks[words[0]] = {disk[2]: [int(text) for text in disk[3:]] for disk in lines}
+        elif word == "kvm":
+            run.kvm[words[0]] = [int(text) for text in words[1:]]
         elif word == "agent":
             counts[words[0]] = (words[1], int(words[2]))
         elif word == "said":

@@ -26,10 +26,12 @@ PINS = pathlib.Path("/sys/fs/bpf/virtpulse")
 MAPS = {
     "agents": ("vp_agents", "boot_to_epoch_ns"),
     "cgroups": ("vp_owner", "start_ns"),
+    "devices": ("vp_device", "served_ns"),
     "failures": ("vp_failures", "lost_completions"),
     "requests": ("vp_request", "issued_ns"),
     "threads": ("vp_thread", "run_delay_ns"),
     "vm_block": ("vp_block", "write_bytes"),
+    "vm_exits": ("vp_exits", "outside_ns"),
     "vms": ("vp_vm", "since_ns"),
 }
 # A guest's name is the machine's, and several builds may run the tests at once.

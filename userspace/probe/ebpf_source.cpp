@@ -9,6 +9,8 @@
 
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
+#include "userspace/probe/fold_block.h"
+#include "userspace/probe/fold_kvm.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
 #include "userspace/proc/file.h"
@@ -33,6 +35,12 @@ std::uint64_t boot_clock_ns() {
     return static_cast<std::uint64_t>(since_boot().count());
 }
 
+// The kernel's block layer goes by this one, and so do our programs there.
+std::uint64_t monotonic_clock_ns() {
+    return static_cast<std::uint64_t>(
+        std::chrono::nanoseconds(steady_clock::now().time_since_epoch()).count());
+}
+
 std::uint64_t epoch_of_boot_ns() {
     const std::chrono::nanoseconds now = std::chrono::system_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>((now - since_boot()).count());
@@ -52,13 +60,15 @@ std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
 class EbpfSource final : public VmSource {
   public:
     EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
-               std::optional<PinDirectory> pins, std::map<std::string, std::string> missing)
+               std::optional<PinDirectory> pins, std::map<std::string, std::string> missing,
+               bool has_kvm)
         : root_(std::move(root)),
           pins_(std::move(pins)),
           probe_(std::move(probe)),
           search_(std::move(search)),
           devices_(root_),
-          missing_(std::move(missing)) {}
+          missing_(std::move(missing)),
+          has_kvm_(has_kvm) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
@@ -80,6 +90,8 @@ class EbpfSource final : public VmSource {
     Result<void> assign_cgroups(const ProcessKey& process, Watched& watched);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
+    void report_kvm(SourceReport& report);
+    void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
 
@@ -89,12 +101,17 @@ class EbpfSource final : public VmSource {
     HypervisorSearch search_;
     BlockDevices devices_;
     std::map<std::string, std::string> missing_;
+    bool has_kvm_;
     std::uint64_t boot_to_epoch_ns_ = 0;
     std::map<ProcessKey, Watched> watched_;
     Fold fold_;
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
     std::vector<BlockRow> block_rows_;
+    std::vector<ExitsRow> exits_rows_;
+    std::vector<DeviceRow> device_rows_;
+    std::map<BlockPlace, vp_block> last_block_;
+    BlockAheadSplit ahead_;
     steady_clock::time_point next_search_{};
     steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
     bool adopt_due_ = false;
@@ -276,10 +293,12 @@ Result<void> EbpfSource::read(SourceReport& report) {
         report.vms.push_back(std::move(counters));
     }
     report_block(report);
+    report_kvm(report);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
                                  failures->storage_refused + failures->block_full +
-                                 failures->requests_full + failures->busy_contended;
+                                 failures->requests_full + failures->busy_contended +
+                                 failures->devices_full + failures->exits_full;
         report.lost_completions = failures->lost_completions;
     }
     return housekeeping();
@@ -291,14 +310,21 @@ void EbpfSource::report_block(SourceReport& report) {
         report.missing["block"] = read.error().message;
         return;
     }
-    const std::uint64_t now = boot_clock_ns();
+    if (const auto read = probe_.read_devices(device_rows_); !read) {
+        report.missing["block"] = read.error().message;
+        return;
+    }
+    ahead_.advance(block_rows_, device_rows_);
+    const std::uint64_t now = monotonic_clock_ns();
     std::map<ProcessKey, VmCounters*> by_process;
     for (auto& vm : report.vms) {
         by_process[vm.process] = &vm;
         vm.block.emplace();
     }
+    std::map<BlockPlace, vp_block> rows;
     for (const auto& [key, block] : block_rows_) {
-        const auto found = by_process.find({static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)});
+        const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
+        const auto found = by_process.find(process);
         if (found == by_process.end()) {
             const auto tgid = key.tgid;
             if (std::ranges::find(vm_rows_, tgid, &VmRow::tgid) == vm_rows_.end()) {
@@ -306,17 +332,51 @@ void EbpfSource::report_block(SourceReport& report) {
             }
             continue;
         }
-        wire::BlockCounters counters;
+        const auto place = place_of(key);
+        const auto before = last_block_.find(place);
+        auto counters =
+            block_counters(block, before == last_block_.end() ? nullptr : &before->second, now);
         counters.device = devices_.name_of(key.dev >> 20, key.dev & 0xfffff);
-        counters.read_ops = block.read_ops;
-        counters.read_bytes = block.read_bytes;
-        counters.write_ops = block.write_ops;
-        counters.write_bytes = block.write_bytes;
-        counters.flush_ops = block.flush_ops;
-        if (block.discard_ops != 0) counters.discard_ops = block.discard_ops;
-        counters.busy_ns = busy_until(block, now);
-        counters.in_flight = in_flight(block);
+        report_ahead(place, counters.device, *found->second);
         found->second->block->push_back(std::move(counters));
+        rows.emplace(place, block);
+    }
+    last_block_ = std::move(rows);
+}
+
+void EbpfSource::report_kvm(SourceReport& report) {
+    if (!has_kvm_) return;
+    if (const auto read = probe_.read_exits(exits_rows_); !read) {
+        report.missing["kvm"] = read.error().message;
+        return;
+    }
+    std::map<ProcessKey, VmCounters*> by_process;
+    for (auto& vm : report.vms) {
+        by_process[vm.process] = &vm;
+        vm.kvm.emplace();
+    }
+    for (const auto& row : exits_rows_) {
+        const auto& key = row.key;
+        const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
+        if (const auto vm = by_process.find(process); vm != by_process.end()) {
+            add_exits(*vm->second->kvm, row);
+        } else if (std::ranges::find(vm_rows_, key.tgid, &VmRow::tgid) == vm_rows_.end()) {
+            probe_.remove_exits(key);
+        }
+    }
+    for (auto& vm : report.vms) {
+        sort_exits(*vm.kvm);
+        // No guest of KVM, or one that has just begun: nothing to say.
+        if (vm.kvm->exits == 0) vm.kvm.reset();
+    }
+}
+
+void EbpfSource::report_ahead(const BlockPlace& place, const std::string& device,
+                              VmCounters& vm) const {
+    constexpr std::size_t most_culprits = 3;  // in a frame
+    for (const auto& [whom, ns] : ahead_.worst(place, most_culprits)) {
+        const ProcessKey process{static_cast<pid_t>(whom.tgid), ticks_of(whom.start_ns)};
+        vm.block_ahead.push_back({device, whom.kind, process, ns});
     }
 }
 
@@ -324,7 +384,7 @@ void EbpfSource::report_block(SourceReport& report) {
 
 Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning) {
     quiet_libbpf();
-    const auto plan = plan_programs(gather_kernel_facts(root));
+    auto plan = plan_programs(gather_kernel_facts(root));
     if (plan.refusal) return Error{*plan.refusal};
     std::optional<PinDirectory> pins;
     if (pinning == Pinning::shared) {
@@ -336,11 +396,21 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
         }
     }
     auto probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
+    if (!probe && plan.loads("vp_kvm_entry")) {
+        // Its types are a module's, which a kernel can keep from us without CAP_SYS_ADMIN.
+        plan = without(std::move(plan), ProgramGroup::kvm, "kvm", probe.error().message);
+        probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
+    }
     if (!probe) return probe.error();
+    std::string loaded;
+    for (const auto& program : plan.programs)
+        loaded += " " + program;
+    spdlog::debug("programs loaded:{}", loaded);
     auto search = HypervisorSearch::make(root);
     if (!search) return search.error();
-    auto source = std::make_unique<EbpfSource>(root, std::move(*probe), std::move(*search),
-                                               std::move(pins), plan.missing);
+    auto source =
+        std::make_unique<EbpfSource>(root, std::move(*probe), std::move(*search), std::move(pins),
+                                     plan.missing, plan.loads("vp_kvm_entry"));
     if (const auto started = source->start(); !started) return started.error();
     return std::unique_ptr<VmSource>(std::move(source));
 }

@@ -20,6 +20,8 @@ struct FreeBtf {
     void operator()(btf* b) const { btf__free(b); }
 };
 
+using Btf = std::unique_ptr<btf, FreeBtf>;
+
 bool has_member(const btf* types, std::string_view dotted) {
     const auto dot = dotted.find('.');
     const std::string type_name(dotted.substr(0, dot));
@@ -32,6 +34,20 @@ bool has_member(const btf* types, std::string_view dotted) {
         if (btf__name_by_offset(types, member[i].name_off) == member_name) return true;
     }
     return false;
+}
+
+// What of all that we ask for these types describe.
+void note_types(const btf* types, KernelFacts& facts) {
+    for (const auto& need : program_needs()) {
+        const std::string type = "btf_trace_" + std::string(need.tracepoint);
+        if (!need.tracepoint.empty() &&
+            btf__find_by_name_kind(types, type.c_str(), BTF_KIND_TYPEDEF) > 0) {
+            facts.tracepoints.emplace(need.tracepoint);
+        }
+    }
+    for (const auto& need : member_needs()) {
+        if (has_member(types, need.member)) facts.members.emplace(need.member);
+    }
 }
 
 bool has_capability(cap_value_t capability) {
@@ -58,20 +74,15 @@ KernelFacts gather_kernel_facts(const Root& root) {
     facts.may_load_programs =
         has_capability(CAP_SYS_ADMIN) || (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
     const std::string btf_path = root.sysfs + "/kernel/btf/vmlinux";
-    const std::unique_ptr<btf, FreeBtf> types(
-        access(btf_path.c_str(), R_OK) == 0 ? btf__parse(btf_path.c_str(), nullptr) : nullptr);
+    const Btf types(access(btf_path.c_str(), R_OK) == 0 ? btf__parse(btf_path.c_str(), nullptr)
+                                                        : nullptr);
     facts.has_btf = types != nullptr;
-    if (types) {
-        for (const auto& need : program_needs()) {
-            const std::string type = "btf_trace_" + std::string(need.tracepoint);
-            if (!need.tracepoint.empty() &&
-                btf__find_by_name_kind(types.get(), type.c_str(), BTF_KIND_TYPEDEF) > 0) {
-                facts.tracepoints.emplace(need.tracepoint);
-            }
-        }
-        for (const auto& need : member_needs()) {
-            if (has_member(types.get(), need.member)) facts.members.emplace(need.member);
-        }
+    if (types) note_types(types.get(), facts);
+    facts.has_kvm = access((root.sysfs + "/module/kvm").c_str(), F_OK) == 0;
+    const std::string kvm_path = root.sysfs + "/kernel/btf/kvm";
+    if (types && access(kvm_path.c_str(), R_OK) == 0) {
+        const Btf kvm(btf__parse_split(kvm_path.c_str(), types.get()));
+        if (kvm) note_types(kvm.get(), facts);
     }
     // Only where it is of use: an agent that will read /proc mounts nothing.
     if (facts.may_load_programs && facts.has_btf) {

@@ -13,6 +13,7 @@ struct KernelFacts {
     bool may_load_programs = false;                  // CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON
     std::set<std::string, std::less<>> tracepoints;  // of those that we ask for
     std::set<std::string, std::less<>> members;      // likewise: "task_struct.sched_info"
+    bool has_kvm = false;                            // built in, or its module is loaded
     std::string bpffs_problem;  // why nothing can be pinned; empty where it can
 };
 

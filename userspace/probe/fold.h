@@ -55,7 +55,7 @@ using IsAlive = std::function<bool(std::uint32_t tgid, std::uint32_t tid, std::u
 Takeover take_over(std::span<const VmRow> vms, std::span<const vp_thread> threads,
                    const IsAlive& is_alive);
 
-// Block counters as of `now_ns` (CLOCK_BOOTTIME): the busy time that still runs is added.
+// Block counters as of `now_ns` (CLOCK_MONOTONIC): the busy time that still runs is added.
 std::uint64_t busy_until(const vp_block& block, std::uint64_t now_ns);
 std::uint64_t in_flight(const vp_block& block);
 

@@ -102,6 +102,10 @@ struct KernelProbe::Impl {
     std::vector<vp_vm> vm_values;
     std::vector<vp_block_key> block_keys;
     std::vector<vp_block> block_values;
+    std::vector<vp_exit_key> exits_keys;
+    std::vector<vp_exits> exits_values;
+    std::vector<std::uint32_t> device_keys;
+    std::vector<vp_device> device_values;
 
     [[nodiscard]] int fd(const bpf_map* map) const { return bpf_map__fd(map); }
 };
@@ -120,9 +124,14 @@ Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirector
         bpf_object__for_each_program(program, impl->skeleton->obj) {
             bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
         }
+        impl->skeleton->rodata->queued_by_bio = plan.queued_by_bio();
+        impl->skeleton->rodata->queued_is_seen = plan.queued_is_seen();
+        bpf_map__set_autocreate(impl->skeleton->maps.vcpus, plan.loads("vp_kvm_entry"));
         bpf_map* map = nullptr;
         bpf_object__for_each_map(map, impl->skeleton->obj) {
-            if (!pins || map == impl->skeleton->maps.thread_slots || bpf_map__is_internal(map)) {
+            const bool transient = map == impl->skeleton->maps.thread_slots ||
+                                   map == impl->skeleton->maps.vcpus || bpf_map__is_internal(map);
+            if (!pins || transient) {
                 continue;
             }
             const std::string path = pins->path() + "/" + bpf_map__name(map);
@@ -207,6 +216,28 @@ Result<void> KernelProbe::read_block(std::vector<BlockRow>& rows) {
     return {};
 }
 
+Result<void> KernelProbe::read_devices(std::vector<DeviceRow>& rows) {
+    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.devices), "devices",
+                                impl_->device_keys, impl_->device_values);
+    if (!read) return read;
+    rows.clear();
+    for (std::size_t i = 0; i < impl_->device_keys.size(); ++i) {
+        rows.push_back({impl_->device_keys[i], impl_->device_values[i]});
+    }
+    return {};
+}
+
+Result<void> KernelProbe::read_exits(std::vector<ExitsRow>& rows) {
+    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.vm_exits), "vm_exits",
+                                impl_->exits_keys, impl_->exits_values);
+    if (!read) return read;
+    rows.clear();
+    for (std::size_t i = 0; i < impl_->exits_keys.size(); ++i) {
+        rows.push_back({impl_->exits_keys[i], impl_->exits_values[i]});
+    }
+    return {};
+}
+
 Result<vp_failures> KernelProbe::read_failures() {
     const std::uint32_t only = 0;
     vp_failures failures{};
@@ -253,6 +284,9 @@ void KernelProbe::remove_vm(std::uint32_t tgid) {
 }
 void KernelProbe::remove_block(const vp_block_key& key) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_block), &key);
+}
+void KernelProbe::remove_exits(const vp_exit_key& key) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_exits), &key);
 }
 void KernelProbe::remove_cgroup(std::uint64_t cgroup_id) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.cgroups), &cgroup_id);

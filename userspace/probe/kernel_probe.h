@@ -25,6 +25,16 @@ struct BlockRow {
     vp_block block;
 };
 
+struct DeviceRow {
+    std::uint32_t dev;  // as in vp_block_key
+    vp_device device;
+};
+
+struct ExitsRow {
+    vp_exit_key key;
+    vp_exits exits;
+};
+
 class KernelProbe {
   public:
     // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
@@ -42,6 +52,8 @@ class KernelProbe {
     // All rows as they are now. `rows` is reused.
     Result<void> read_vms(std::vector<VmRow>& rows);
     Result<void> read_block(std::vector<BlockRow>& rows);
+    Result<void> read_devices(std::vector<DeviceRow>& rows);
+    Result<void> read_exits(std::vector<ExitsRow>& rows);
     Result<vp_failures> read_failures();
     // What the first agent said that used these maps; `if_none` is said where none was.
     Result<vp_agents> agree(const vp_agents& if_none);
@@ -54,6 +66,7 @@ class KernelProbe {
     Result<void> replace_vm(std::uint32_t tgid, const vp_vm& vm);
     void remove_vm(std::uint32_t tgid);
     void remove_block(const vp_block_key& key);
+    void remove_exits(const vp_exit_key& key);
     Result<void> replace_block(const BlockRow& row);
     Result<void> set_cgroup_owner(std::uint64_t cgroup_id, const vp_owner& owner);
     void remove_cgroup(std::uint64_t cgroup_id);

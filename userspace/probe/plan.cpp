@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace virtpulse::agent {
 namespace {
@@ -14,7 +15,12 @@ constexpr std::array needs{
     ProgramNeed{"vp_wakeup_new", "sched_wakeup_new", ProgramGroup::late_threads},
     ProgramNeed{"vp_rq_complete", "block_rq_complete", ProgramGroup::block},
     ProgramNeed{"vp_rq_requeue", "block_rq_requeue", ProgramGroup::block},
+    ProgramNeed{"vp_rq_merge", "block_rq_merge", ProgramGroup::block},
     ProgramNeed{"vp_rq_issue", "block_rq_issue", ProgramGroup::block},
+    ProgramNeed{"vp_io_start", "block_io_start", ProgramGroup::block_start},
+    ProgramNeed{"vp_getrq", "block_getrq", ProgramGroup::block_start_by_bio},
+    ProgramNeed{"vp_kvm_entry", "kvm_entry", ProgramGroup::kvm},
+    ProgramNeed{"vp_kvm_exit", "kvm_exit", ProgramGroup::kvm},
     ProgramNeed{"vp_expire_requests", "", ProgramGroup::block},
 };
 
@@ -24,6 +30,7 @@ constexpr std::array members{
     GroupNeed{ProgramGroup::core, "task_struct.__state"},
     GroupNeed{ProgramGroup::block, "bio.bi_blkg"},
     GroupNeed{ProgramGroup::block, "request_queue.disk"},
+    GroupNeed{ProgramGroup::kvm, "kvm_vcpu_stat_generic.halt_wait_ns"},
 };
 
 // What the kernel lacks for a group; empty where it has it all.
@@ -71,14 +78,41 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
         plan.refusal = reason;
         return plan;
     }
-    const std::string no_late = lack(facts, ProgramGroup::late_threads);
-    const std::string no_block = lack(facts, ProgramGroup::block);
-    if (!no_block.empty()) plan.missing["block"] = no_block;
-    for (const auto& need : needs) {
-        const bool left_out = (need.group == ProgramGroup::late_threads && !no_late.empty()) ||
-                              (need.group == ProgramGroup::block && !no_block.empty());
-        if (!left_out) plan.programs.emplace(need.program);
+    std::set<ProgramGroup> left_out;
+    if (!lack(facts, ProgramGroup::late_threads).empty()) {
+        left_out.insert(ProgramGroup::late_threads);
     }
+    if (const auto no_block = lack(facts, ProgramGroup::block); !no_block.empty()) {
+        plan.missing["block"] = no_block;
+        left_out.insert(
+            {ProgramGroup::block, ProgramGroup::block_start, ProgramGroup::block_start_by_bio});
+    }
+    // One of the two; with neither, who submitted a request is only known where it is issued.
+    if (lack(facts, ProgramGroup::block_start).empty()) {
+        left_out.insert(ProgramGroup::block_start_by_bio);
+    } else {
+        left_out.insert(ProgramGroup::block_start);
+        if (!lack(facts, ProgramGroup::block_start_by_bio).empty()) {
+            left_out.insert(ProgramGroup::block_start_by_bio);
+        }
+    }
+    if (const auto no_kvm = lack(facts, ProgramGroup::kvm); !no_kvm.empty()) {
+        // Without KVM nothing is missing: no VM can use it.
+        if (facts.has_kvm) plan.missing["kvm"] = no_kvm;
+        left_out.insert(ProgramGroup::kvm);
+    }
+    for (const auto& need : needs) {
+        if (!left_out.contains(need.group)) plan.programs.emplace(need.program);
+    }
+    return plan;
+}
+
+ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
+                    std::string reason) {
+    for (const auto& need : needs) {
+        if (need.group == group) plan.programs.erase(std::string(need.program));
+    }
+    plan.missing[std::string(name)] = std::move(reason);
     return plan;
 }
 

@@ -13,7 +13,14 @@
 namespace virtpulse::agent {
 
 // What a program answers. A group is loaded whole or not at all.
-enum class ProgramGroup { core, late_threads, block };
+enum class ProgramGroup {
+    core,
+    late_threads,
+    block,
+    block_start,         // of a VM's request, in the VM's own context: since 6.5
+    block_start_by_bio,  // likewise, where the kernel has no block_start
+    kvm,
+};
 
 struct ProgramNeed {
     std::string_view program;
@@ -36,9 +43,19 @@ struct ProgramPlan {
     std::set<std::string, std::less<>> programs;
     std::map<std::string, std::string> missing;  // "block" -> why it is not told
 
+    // Whether requests are known by their bios until they are issued.
+    [[nodiscard]] bool queued_by_bio() const { return programs.contains("vp_getrq"); }
+    // Whether what VMs submit is noted at all before it is issued.
+    [[nodiscard]] bool queued_is_seen() const {
+        return queued_by_bio() || programs.contains("vp_io_start");
+    }
     [[nodiscard]] bool loads(std::string_view program) const { return programs.contains(program); }
 };
 
 ProgramPlan plan_programs(const KernelFacts& facts);
+
+// The plan without a group that the kernel refused after all.
+ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
+                    std::string reason);
 
 }  // namespace virtpulse::agent

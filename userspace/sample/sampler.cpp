@@ -68,10 +68,13 @@ wire::Frame& Sampler::sample() {
         snapshot = libvirt_->snapshot();
         if (const auto reason = libvirt_->status(begin)) missing_["libvirt"] = *reason;
     }
-    for (const auto& domain :
-         domains_.merge(processes_.processes(), snapshot.get(), since_boot())) {
-        frame_.vms.push_back(to_vm(domain));
+    const auto domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
+    uuids_.clear();
+    for (const auto& domain : domains) {
+        if (domain.process) uuids_[*domain.process] = domain.uuid;
     }
+    for (const auto& domain : domains)
+        frame_.vms.push_back(to_vm(domain));
     ext.missing.merge(missing_);
 
     auto& self = ext.self.emplace();
@@ -118,6 +121,29 @@ void Sampler::read_counters() {
     last_ = now;
 }
 
+void Sampler::name_culprit(const BlockCulprit& culprit,
+                           std::vector<wire::BlockCounters>& blocks) const {
+    const auto block = std::ranges::find(blocks, culprit.device, &wire::BlockCounters::device);
+    if (block == blocks.end()) return;
+    std::string who = "others";
+    if (culprit.kind == BlockCulprit::Kind::host) {
+        who = "host";
+    } else if (culprit.kind == BlockCulprit::Kind::nobody) {
+        who = "nobody";
+    } else if (culprit.kind == BlockCulprit::Kind::vm) {
+        if (const auto uuid = uuids_.find(culprit.process); uuid != uuids_.end()) {
+            who = uuid->second;
+        }
+    }
+    // VMs that are gone are others too, which may be there already.
+    const auto known = std::ranges::find(block->ahead, who, &wire::BlockAhead::who);
+    if (known != block->ahead.end()) {
+        known->ns += culprit.ns;
+    } else {
+        block->ahead.push_back({std::move(who), culprit.ns});
+    }
+}
+
 wire::Vm Sampler::to_vm(const Domain& domain) const {
     wire::Vm vm;
     vm.name = domain.name;
@@ -147,6 +173,9 @@ wire::Vm Sampler::to_vm(const Domain& domain) const {
     ext.run_delay_ns = figures.run_delay_ns;
     ext.switches = figures.switches;
     ext.block = figures.block;
+    ext.kvm = figures.kvm;
+    for (const auto& culprit : figures.block_ahead)
+        name_culprit(culprit, *ext.block);
     // /proc knows bytes alone; what libvirt knows of each disk is more, where it is there.
     if (source_.name() == "proc" && !domain.libvirt_block.empty()) {
         if (!ext.block) ext.block.emplace();

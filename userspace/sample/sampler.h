@@ -34,6 +34,7 @@ class Sampler {
     void find_processes();
     void read_counters();
     [[nodiscard]] wire::Vm to_vm(const Domain& domain) const;
+    void name_culprit(const BlockCulprit& culprit, std::vector<wire::BlockCounters>& blocks) const;
 
     Options options_;
     VmSource& source_;
@@ -46,6 +47,7 @@ class Sampler {
     VmRates rates_;
     SourceReport report_;
     std::map<ProcessKey, const VmCounters*> counters_;
+    std::map<ProcessKey, std::string> uuids_;  // of the VMs that run
     std::vector<ProcessKey> watched_;
     std::optional<std::chrono::steady_clock::time_point> last_;
     std::map<std::string, std::string> missing_;

@@ -25,6 +25,15 @@ struct ProcessKey {
     auto operator<=>(const ProcessKey&) const = default;
 };
 
+// Whom a device served while requests of a VM waited; see wire::BlockAhead.
+struct BlockCulprit {
+    enum class Kind : std::uint8_t { vm, host, nobody, others };
+    std::string device;
+    Kind kind = Kind::host;
+    ProcessKey process;  // of a VM
+    std::uint64_t ns = 0;
+};
+
 // Cumulative counters of one VM process.
 struct VmCounters {
     ProcessKey process;
@@ -36,6 +45,8 @@ struct VmCounters {
     std::uint64_t switches = 0;
     std::uint64_t threads = 0;
     std::optional<std::vector<wire::BlockCounters>> block;  // see wire::VmExt
+    std::optional<wire::KvmCounters> kvm;
+    std::vector<BlockCulprit> block_ahead;  // since the agent began; the worst first on each device
 };
 
 struct SourceReport {

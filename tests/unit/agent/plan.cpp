@@ -20,11 +20,45 @@ KernelFacts everything() {
 
 }  // namespace
 
-TEST_CASE("a kernel that has everything gets every program") {
+TEST_CASE("a kernel that has everything gets every program but the substitutes") {
     const auto plan = plan_programs(everything());
     CHECK(!plan.refusal);
     CHECK(plan.missing.empty());
-    CHECK(plan.programs.size() == program_needs().size());
+    CHECK(plan.programs.size() == program_needs().size() - 1);
+    CHECK(!plan.loads("vp_getrq"));
+    CHECK(!plan.queued_by_bio());
+}
+
+TEST_CASE("without KVM nothing is missing, and with a KVM that says nothing its figures are") {
+    auto facts = everything();
+    facts.tracepoints.erase("kvm_exit");
+    CHECK(plan_programs(facts).missing.empty());
+    CHECK(!plan_programs(facts).loads("vp_kvm_entry"));
+    facts.has_kvm = true;
+    CHECK(plan_programs(facts).missing.at("kvm") == "this kernel has no tracepoint kvm_exit");
+    const auto refused = without(plan_programs(everything()), ProgramGroup::kvm, "kvm", "no");
+    CHECK(refused.missing.at("kvm") == "no");
+    CHECK(!refused.loads("vp_kvm_exit"));
+    CHECK(refused.loads("vp_rq_issue"));
+}
+
+TEST_CASE("without block_io_start requests are known by their bios until they are issued") {
+    auto facts = everything();
+    facts.tracepoints.erase("block_io_start");
+    auto plan = plan_programs(facts);
+    CHECK(plan.missing.empty());
+    CHECK(plan.loads("vp_getrq"));
+    CHECK(plan.queued_by_bio());
+    CHECK(!plan.loads("vp_io_start"));
+    facts.tracepoints.erase("block_getrq");
+    plan = plan_programs(facts);
+    CHECK(plan.missing.empty());
+    CHECK(!plan.queued_by_bio());
+    CHECK(plan.loads("vp_rq_issue"));
+    facts.tracepoints.erase("block_rq_issue");
+    plan = plan_programs(facts);
+    CHECK(plan.missing.contains("block"));
+    CHECK(!plan.loads("vp_getrq"));
 }
 
 TEST_CASE("without privilege, BTF or bpffs nothing loads, and the reason says what lacks") {

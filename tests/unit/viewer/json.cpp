@@ -81,6 +81,11 @@ TEST_CASE("hosts and VMs have every member, null where it is unknown") {
     CHECK(vm.at("ram") == 1024);
     CHECK(vm.at("read_ops_s") == 5.0);
     CHECK(vm.at("run_delay_percent") == 0.0);
+    const auto& disk = vm.at("disks").at(0);
+    CHECK(disk.at("dev") == "vda");
+    CHECK(disk.at("read_p99_ns") == 5000);
+    CHECK(disk.at("write_p99_ns").is_null());
+    CHECK(disk.at("ahead").at(0) == nlohmann::json{{"who", "host"}, {"ns", 9}});
     for (const auto* unknown :
          {"cpu", "maxram", "vcpus", "pid", "rss_bytes", "write_ops_s", "read_bytes_s"}) {
         CHECK(vm.at(unknown).is_null());

@@ -30,6 +30,9 @@ inline wire::Vm counting_vm(std::string name, std::uint64_t run_delay_ns, std::u
     block.device = "vda";
     block.read_ops = read_ops;
     block.write_bytes = write_bytes;
+    block.read_p99_ns = 5000;
+    block.ahead_ns = 9;
+    block.ahead = {{"host", 9}};
     counting.ext->block.emplace().push_back(block);
     return counting;
 }

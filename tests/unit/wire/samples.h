@@ -38,7 +38,23 @@ inline Vm make_vm(int i) {
     block.read_ops = 7;
     block.read_bytes = 28672;
     block.busy_ns = 99;
+    block.read_queue_ns = 1;
+    block.read_device_ns = 2;
+    block.write_queue_ns = 3;
+    block.write_device_ns = 4;
+    block.flush_ns = 5;
+    block.discard_ns = 6;
+    block.untimed_ops = 7;
+    block.read_latency = {0, 5, 2};
+    block.write_latency = {9};
+    block.read_p50_ns = 8;
+    block.read_p99_ns = 9;
+    block.write_p50_ns = 10;
+    block.write_p99_ns = 11;
+    block.ahead_ns = 12;
+    block.ahead = {{"host", 7}, {"00000000-0000-4000-8000-000000000001", 5}};
     vm.ext->block = {{block}};
+    vm.ext->kvm = KvmCounters{1, 2, 3, 4, 5, 6, {{"hlt", 7, 8}, {"npf", 9, 10}}};
     return vm;
 }
 

@@ -1,0 +1,94 @@
+"""What the agent still may do once it runs: its capabilities, and what it is refused."""
+
+import os
+import pathlib
+import subprocess
+import unittest
+
+import agent_process
+from agent_process import AGENT, FAKE_QEMU, NAME, Agent, fake_qemu
+
+CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 2, 19
+# /proc/PID/io can be read by nobody but the process's user without the second.
+KEPT = {"ebpf": 1 << CAP_SYS_PTRACE, "proc": 1 << CAP_SYS_PTRACE | 1 << CAP_DAC_READ_SEARCH}
+NOBODY = 65534
+
+
+def status(pid, tid):
+    """Members of /proc/PID/task/TID/status, by name."""
+    text = pathlib.Path(f"/proc/{pid}/task/{tid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+class PrivilegesTest(unittest.TestCase):
+    def setUp(self):
+        self.addClassCleanup(agent_process.end_class_unpinned)
+
+    def check_all_threads(self, agent, kept, at_least):
+        threads = agent_process.threads_of(agent.pid)
+        self.assertGreaterEqual(len(threads), at_least)
+        for tid in threads:
+            now = status(agent.pid, tid)
+            for key in ("CapEff", "CapPrm", "CapBnd"):
+                self.assertEqual(int(now[key], 16), kept, f"{key} of {now['Name']}")
+            for key in ("CapInh", "CapAmb"):
+                self.assertEqual(int(now[key], 16), 0, f"{key} of {now['Name']}")
+            self.assertEqual(now["NoNewPrivs"].strip(), "1")
+            self.assertEqual(now["Seccomp"].strip(), "2", "no filter")
+        print(f"{len(threads)} threads hold the capabilities {now['CapEff'].strip()}; "
+              f"seccomp {now['Seccomp'].strip()}")
+
+    def test_it_holds_what_reading_needs_and_a_filter(self):
+        for source in ("ebpf", "proc"):
+            # libvirt's thread and that of name servers are made after the sandbox was entered.
+            with self.subTest(source), \
+                    Agent("--source", source, "--libvirt", "qemu:///system", "--collector",
+                          "localhost:9", "--interval", "100ms") as agent:
+                agent.samples.first(lambda sample: sample.number > 3)
+                self.check_all_threads(agent, KEPT[source], 2)
+                self.assertFalse([line for line in agent.log if "privileges" in line])
+                code, seconds = agent.end()
+                self.assertEqual(code, 0)
+                self.assertLess(seconds, 5)
+
+    def test_it_still_sees_what_is_of_other_users(self):
+        """By /proc that needs the capability; by eBPF, threads born and adopted later."""
+        process = subprocess.Popen([str(FAKE_QEMU), "-name", f"guest={NAME}other"],
+                                   stdin=subprocess.DEVNULL, user=NOBODY, group=NOBODY)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        for source in ("ebpf", "proc"):
+            with self.subTest(source), \
+                    Agent("--source", source, "--libvirt", "none", "--interval", "200ms") as agent:
+                sample = agent.samples.first(lambda sample: sample.named(f"{NAME}other"))
+                sample = agent.samples.first(
+                    lambda sample: sample.named(f"{NAME}other") and
+                    sample.vm(f"{NAME}other")["ext"].get("cpu_ns") is not None)
+                vm = sample.vm(f"{NAME}other")
+                self.assertIn("block", vm["ext"])
+                with fake_qemu(f"{NAME}late", FAKE_QEMU_THREADS=3):
+                    agent.samples.first(
+                        lambda sample: sample.named(f"{NAME}late") and
+                        sample.vm(f"{NAME}late")["ext"].get("threads", 0) >= 3)
+                self.assertEqual(agent.samples.next().missing, {})
+
+    def test_what_it_writes_to_must_be_open_before(self):
+        """A file to write that is named later is not made: here by way of /proc."""
+        with Agent("--source", "ebpf", "--libvirt", "none") as agent:
+            agent.samples.next()
+            held = {os.readlink(f"/proc/{agent.pid}/fd/{fd}")
+                    for fd in os.listdir(f"/proc/{agent.pid}/fd")
+                    if self.may_write(agent.pid, fd)}
+            files = {path for path in held if path.startswith("/")}
+            print(f"open to write: {sorted(held)}")
+            self.assertLessEqual(files, {"/dev/null"}, "files that it could still write to")
+
+    @staticmethod
+    def may_write(pid, fd):
+        text = pathlib.Path(f"/proc/{pid}/fdinfo/{fd}").read_text()
+        flags = int(text.split("flags:")[1].split()[0], 8)
+        return flags & os.O_ACCMODE != os.O_RDONLY
+
+
+if __name__ == "__main__":
+    agent_process.main(lambda: None if AGENT.exists() else f"no {AGENT}")
