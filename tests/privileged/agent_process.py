@@ -26,11 +26,14 @@ PINS = pathlib.Path("/sys/fs/bpf/virtpulse")
 MAPS = {
     "agents": ("vp_agents", "boot_to_epoch_ns"),
     "cgroups": ("vp_owner", "start_ns"),
+    "culprits": ("vp_culprit", "last_wait"),
+    "ended_waits": ("vp_history", "node_moves"),
     "failures": ("vp_failures", "lost_completions"),
     "requests": ("vp_request", "issued_ns"),
     "threads": ("vp_thread", "run_delay_ns"),
     "vm_block": ("vp_block", "write_bytes"),
     "vms": ("vp_vm", "since_ns"),
+    "waits": ("vp_wait", "quota_base_ns"),
 }
 # A guest's name is the machine's, and several builds may run the tests at once.
 NAME = f"a{os.getpid()}"

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
+#include "userspace/probe/fold_wait.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
 #include "userspace/proc/file.h"
@@ -73,6 +75,7 @@ class EbpfSource final : public VmSource {
         std::vector<std::uint64_t> cgroups;
         ThreadUse highest;            // the counters never go back, whatever a reading missed
         std::uint32_t unadopted = 0;  // of vp_vm, when threads were last adopted
+        WaitMemory waits;
     };
 
     Result<void> settle_pinned();
@@ -80,6 +83,8 @@ class EbpfSource final : public VmSource {
     Result<void> assign_cgroups(const ProcessKey& process, Watched& watched);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
+    void report_waits(SourceReport& report);
+    Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
 
@@ -95,6 +100,8 @@ class EbpfSource final : public VmSource {
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
     std::vector<BlockRow> block_rows_;
+    std::vector<EndedWaitsRow> ended_rows_;
+    std::vector<CulpritRow> culprit_rows_;
     steady_clock::time_point next_search_{};
     steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
     bool adopt_due_ = false;
@@ -110,6 +117,7 @@ Result<void> EbpfSource::settle_pinned() {
             const auto stat = and_then(text, parse_process_stat);
             return stat && !stat->is_dead() && stat->start_ticks == ticks_of(start_ns);
         });
+    if (const auto done = settle_waits(settled); !done) return done;
     for (const auto place : settled.free_places)
         threads[place] = {};
     for (const auto tgid : settled.gone_vms)
@@ -127,6 +135,29 @@ Result<void> EbpfSource::settle_pinned() {
     if (!settled.vms.empty()) {
         spdlog::info("going on with the counters of {} VMs in {}", settled.vms.size(),
                      pins_->path());
+    }
+    return {};
+}
+
+// Threads that ended meanwhile leave their waits to their VM; what is of VMs that are gone goes.
+Result<void> EbpfSource::settle_waits(const Takeover& settled) {
+    if (const auto read = probe_.read_ended_waits(ended_rows_); !read) return read;
+    std::map<std::uint32_t, vp_history> ended;
+    for (const auto& [tgid, history] : ended_rows_)
+        ended[tgid] = history;
+    for (const auto& [tgid, place] : settled.ended_places) {
+        add_history(ended[tgid], probe_.waits()[place].all);
+        if (const auto done = probe_.replace_ended_waits({tgid, ended[tgid]}); !done) return done;
+    }
+    if (const auto read = probe_.read_culprits(culprit_rows_); !read) return read;
+    const auto lives = [&](std::uint32_t tgid) {
+        return std::ranges::find(settled.vms, tgid, &VmRow::tgid) != settled.vms.end();
+    };
+    for (const auto& [tgid, history] : ended) {
+        if (!lives(tgid)) probe_.remove_ended_waits(tgid);
+    }
+    for (const auto& [key, culprit] : culprit_rows_) {
+        if (!lives(key.victim) || (key.tgid != 0 && !lives(key.tgid))) probe_.remove_culprit(key);
     }
     return {};
 }
@@ -273,16 +304,53 @@ Result<void> EbpfSource::read(SourceReport& report) {
         counters.run_delay_ns = highest.run_delay_ns;
         counters.switches = highest.switches;
         counters.threads = vm.threads;
+        counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
+                                      vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
         report.vms.push_back(std::move(counters));
     }
+    report_waits(report);
     report_block(report);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
-                                 failures->storage_refused + failures->block_full +
+                                 failures->storage_refused + failures->waits_full +
+                                 failures->culprits_full + failures->block_full +
                                  failures->requests_full + failures->busy_contended;
         report.lost_completions = failures->lost_completions;
     }
     return housekeeping();
+}
+
+void EbpfSource::report_waits(SourceReport& report) {
+    auto read = probe_.read_ended_waits(ended_rows_);
+    if (read) read = probe_.read_culprits(culprit_rows_);
+    if (!read) {
+        report.missing["waits"] = read.error().message;
+        return;
+    }
+    const auto sums = fold_waits(probe_.threads(), probe_.waits(), ended_rows_);
+    std::unordered_set<std::uint32_t> known;
+    for (const auto& [tgid, vm] : vm_rows_)
+        known.insert(tgid);
+    for (const auto& [tgid, history] : ended_rows_) {
+        if (!known.contains(tgid)) probe_.remove_ended_waits(tgid);
+    }
+    std::erase_if(culprit_rows_, [&](const CulpritRow& row) {
+        if (known.contains(row.key.victim) && (row.key.tgid == 0 || known.contains(row.key.tgid))) {
+            return false;
+        }
+        probe_.remove_culprit(row.key);
+        return true;
+    });
+    std::ranges::sort(culprit_rows_, {}, [](const CulpritRow& row) { return row.key.victim; });
+    for (auto& vm : report.vms) {
+        const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
+        const auto sum = sums.find(tgid);
+        const auto found = watched_.find(vm.process);
+        if (sum == sums.end() || found == watched_.end()) continue;
+        const auto rows = std::ranges::equal_range(
+            culprit_rows_, tgid, {}, [](const CulpritRow& row) { return row.key.victim; });
+        vm.wait = found->second.waits.advance(sum->second, rows);
+    }
 }
 
 void EbpfSource::report_block(SourceReport& report) {

@@ -25,6 +25,16 @@ struct BlockRow {
     vp_block block;
 };
 
+struct EndedWaitsRow {
+    std::uint32_t tgid;
+    vp_history history;
+};
+
+struct CulpritRow {
+    vp_culprit_key key;
+    vp_culprit culprit;
+};
+
 class KernelProbe {
   public:
     // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
@@ -42,6 +52,8 @@ class KernelProbe {
     // All rows as they are now. `rows` is reused.
     Result<void> read_vms(std::vector<VmRow>& rows);
     Result<void> read_block(std::vector<BlockRow>& rows);
+    Result<void> read_ended_waits(std::vector<EndedWaitsRow>& rows);
+    Result<void> read_culprits(std::vector<CulpritRow>& rows);
     Result<vp_failures> read_failures();
     // What the first agent said that used these maps; `if_none` is said where none was.
     Result<vp_agents> agree(const vp_agents& if_none);
@@ -49,10 +61,18 @@ class KernelProbe {
     // Memory that the kernel writes while we read: each member is whole, a record need not be.
     [[nodiscard]] std::span<vp_thread, VP_MAX_THREADS> threads() const;
 
+    // Of the threads at the same places, likewise.
+    [[nodiscard]] std::span<vp_wait, VP_MAX_THREADS> waits() const;
+
     // False where there was one already, which then stays.
     Result<bool> add_vm(std::uint32_t tgid, const vp_vm& vm);
     Result<void> replace_vm(std::uint32_t tgid, const vp_vm& vm);
     void remove_vm(std::uint32_t tgid);
+    Result<void> replace_ended_waits(const EndedWaitsRow& row);
+    void remove_ended_waits(std::uint32_t tgid);
+    void remove_culprit(const vp_culprit_key& key);
+    // Before attach(): says of which NUMA node a CPU is.
+    Result<void> set_node(std::uint32_t cpu, std::uint32_t node);
     void remove_block(const vp_block_key& key);
     Result<void> replace_block(const BlockRow& row);
     Result<void> set_cgroup_owner(std::uint64_t cgroup_id, const vp_owner& owner);

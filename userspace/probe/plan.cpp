@@ -10,6 +10,7 @@ constexpr std::array needs{
     ProgramNeed{"vp_sched_switch", "sched_switch", ProgramGroup::core},
     ProgramNeed{"vp_process_fork", "sched_process_fork", ProgramGroup::core},
     ProgramNeed{"vp_process_exec", "sched_process_exec", ProgramGroup::core},
+    ProgramNeed{"vp_migrate_task", "sched_migrate_task", ProgramGroup::core},
     ProgramNeed{"vp_adopt", "", ProgramGroup::core},
     ProgramNeed{"vp_wakeup_new", "sched_wakeup_new", ProgramGroup::late_threads},
     ProgramNeed{"vp_rq_complete", "block_rq_complete", ProgramGroup::block},
@@ -22,6 +23,7 @@ constexpr std::array members{
     GroupNeed{ProgramGroup::core, "task_struct.sched_info"},
     GroupNeed{ProgramGroup::core, "task_struct.start_boottime"},
     GroupNeed{ProgramGroup::core, "task_struct.__state"},
+    GroupNeed{ProgramGroup::core, "sched_entity.cfs_rq"},
     GroupNeed{ProgramGroup::block, "bio.bi_blkg"},
     GroupNeed{ProgramGroup::block, "request_queue.disk"},
 };

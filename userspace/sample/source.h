@@ -26,6 +26,20 @@ struct ProcessKey {
     auto operator<=>(const ProcessKey&) const = default;
 };
 
+// One of those that had the CPU meanwhile. Of another VM only its process is known here.
+struct WaitCulprit {
+    wire::Culprit culprit;
+    std::uint32_t pid = 0;  // of the VM; 0 for all others
+};
+
+// What a VM's threads waited for; the culprits of `wait` are filled in when VMs have names.
+struct WaitCounters {
+    wire::WaitExt wait;
+    std::vector<WaitCulprit> culprits;
+    std::uint64_t moves = 0;
+    std::uint64_t node_moves = 0;
+};
+
 // Cumulative counters of one VM process.
 struct VmCounters {
     ProcessKey process;
@@ -37,6 +51,8 @@ struct VmCounters {
     std::uint64_t switches = 0;
     std::uint64_t threads = 0;
     std::optional<std::vector<wire::BlockCounters>> block;  // see wire::VmExt
+    std::optional<wire::RoleExt> role;
+    std::optional<WaitCounters> wait;
 };
 
 struct SourceReport {

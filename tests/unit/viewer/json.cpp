@@ -81,8 +81,9 @@ TEST_CASE("hosts and VMs have every member, null where it is unknown") {
     CHECK(vm.at("ram") == 1024);
     CHECK(vm.at("read_ops_s") == 5.0);
     CHECK(vm.at("run_delay_percent") == 0.0);
-    for (const auto* unknown :
-         {"cpu", "maxram", "vcpus", "pid", "rss_bytes", "write_ops_s", "read_bytes_s"}) {
+    CHECK(vm.at("waits_for") == nlohmann::json::array());
+    for (const auto* unknown : {"cpu", "maxram", "vcpus", "pid", "rss_bytes", "write_ops_s",
+                                "read_bytes_s", "wait_p50_ns", "wait_p99_ns"}) {
         CHECK(vm.at(unknown).is_null());
     }
 }
