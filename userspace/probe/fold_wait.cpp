@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <optional>
 #include <tuple>
+#include <utility>
 
-#include "userspace/probe/wait_quantile.h"
+#include "wire/histogram.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -18,6 +20,13 @@ std::uint64_t load(const __u64& member) {
 }
 std::uint32_t load(const __u32& member) {
     return std::atomic_ref(const_cast<__u32&>(member)).load(std::memory_order_relaxed);
+}
+
+// See VP_WAIT_BUCKETS.
+constexpr wire::Log2Scale wait_scale{1024, VP_WAIT_BUCKETS};
+
+std::optional<std::uint64_t> in_ns(std::optional<double> value) {
+    return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
 }
 
 std::string comm_of(const vp_culprit_key& key) {
@@ -54,19 +63,18 @@ std::unordered_map<std::uint32_t, vp_history> fold_waits(std::span<const vp_thre
 
 WaitCounters WaitMemory::advance(const vp_history& now, std::span<const CulpritRow> culprits) {
     WaitCounters result;
-    std::array<std::uint64_t, VP_WAIT_BUCKETS> grown{};
-    for (std::size_t i = 0; i < VP_WAIT_BUCKETS; ++i) {
-        // A thread that ended meanwhile can be missing for one sample.
-        const std::uint64_t count = std::max<std::uint64_t>(now.counts[i], counts_[i]);
-        grown[i] = first_ ? 0 : count - counts_[i];
-        counts_[i] = count;
-    }
+    const auto counts_before = counts_;
+    // A thread that ended meanwhile can be missing for one sample.
+    for (std::size_t i = 0; i < VP_WAIT_BUCKETS; ++i)
+        counts_[i] = std::max<std::uint64_t>(now.counts[i], counts_[i]);
     wire::WaitExt& wait = result.wait;
     const auto end = std::find_if(counts_.rbegin(), counts_.rend(), [](auto n) { return n != 0; });
     wait.counts.assign(counts_.begin(), end.base());
     wait.merged = now.merged;
-    wait.p50_ns = wait_quantile_ns(grown, 0.5);
-    wait.p99_ns = wait_quantile_ns(grown, 0.99);
+    if (!std::exchange(first_, false)) {
+        wait.p50_ns = in_ns(wire::quantile_between(counts_before, counts_, wait_scale, 0.5));
+        wait.p99_ns = in_ns(wire::quantile_between(counts_before, counts_, wait_scale, 0.99));
+    }
     result.moves = now.moves;
     result.node_moves = now.node_moves;
 
@@ -100,7 +108,6 @@ WaitCounters WaitMemory::advance(const vp_history& now, std::span<const CulpritR
                       });
     for (std::size_t i = 0; i < keep; ++i)
         result.culprits.push_back(std::move(candidates[i].culprit));
-    first_ = false;
     return result;
 }
 
