@@ -4,7 +4,7 @@
 // PIPE_SWITCHES=N  round trips
 // PIPE_CPU=C       the CPU, as far as it may be used
 // Not on the command line, which may have to be a qemu's: run under a qemu's name it is a virtual
-// machine to the agent, and its threads are called as vCPUs are.
+// machine to the agent, and one of its threads is called as a vCPU is.
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -66,11 +66,10 @@ int main() {
     for (auto& both : pipes) {
         if (pipe(both.data()) != 0) return fail("cannot make a pipe");
     }
-    pthread_setname_np(pthread_self(), "CPU 0/TCG");
     bool other_done = false;
     const auto begin = std::chrono::steady_clock::now();
     std::thread other([&] {
-        pthread_setname_np(pthread_self(), "CPU 1/TCG");
+        pthread_setname_np(pthread_self(), "CPU 0/TCG");
         other_done = pass_on({pipes[0][0], pipes[1][1]}, *trips, false);
     });
     const bool done = pass_on({pipes[1][0], pipes[0][1]}, *trips, true);
