@@ -144,7 +144,7 @@ struct vp_culprit {
 VP_ASSERT(sizeof(struct vp_culprit) == 32);
 
 /* The last slices of time on a CPU, newest at `head`. Map `cpus`, key: number of the CPU. */
-#define VP_SLICES 32 /* a power of two; with 3 ms a slice 100 ms */
+#define VP_SLICES 128 /* a power of two; with 3 ms a slice 400 ms; 4 KiB a CPU */
 struct vp_slice {
     __u64 owner; /* tgid << 32 | VP_SLICE_* */
     __u64 ns;

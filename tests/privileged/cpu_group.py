@@ -30,7 +30,7 @@ class CpuGroup:
         if self._version == 2 and not parent:
             (top / "cgroup.subtree_control").write_text("+cpu")
             (self.path / "cgroup.subtree_control").write_text("+cpu")
-        shares = shares or (1024 if parent else 262144)
+        shares = shares or (1024 if parent else 65536)
         if self._version == 1:
             (self.path / "cpu.shares").write_text(str(shares))
         else:

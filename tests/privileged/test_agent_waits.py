@@ -29,6 +29,14 @@ def in_ms(by):
     return {who: round(ns / 1e6, 1) for who, ns in sorted(by.items(), key=lambda item: -item[1])}
 
 
+def watchers(test, alone, agent):
+    """The agent and we ourselves must not wait for the loads that we arrange."""
+    enter = test.enterClassContext if isinstance(test, type) else test.enterContext
+    group = enter(CpuGroup("watchers", alone, shares=8192))
+    for pid in (agent.pid, os.getpid()):
+        group.take(pid)
+
+
 class Measured:
     """What grew between two samples, of one VM or process."""
 
@@ -60,6 +68,7 @@ class WaitsTest(unittest.TestCase):
         cls.agent = cls.enterClassContext(Agent("--libvirt", "none", "--source", "ebpf"))
         cls.agent.samples.next()
         cls.alone = cls.enterClassContext(CpuGroup(NAME))
+        watchers(cls, cls.alone, cls.agent)
 
     def group(self, name, **limits):
         return self.enterContext(CpuGroup(name, self.alone, **limits))
@@ -283,8 +292,10 @@ class GuestsTest(unittest.TestCase):
         agent = self.enterContext(Agent("--libvirt", one_lab.uri, "--source", "ebpf"))
         agent.samples.first(lambda s: all(s.named(name) for name in names))
         alone = self.enterContext(CpuGroup(NAME))
+        watchers(self, alone, agent)
+        both = self.enterContext(CpuGroup("both", alone))
         for guest in guests:
-            alone.take(guest.pid)
+            both.take(guest.pid)
             pin(guest.pid, CPU)
         pids = [guest.pid for guest in guests]
 
@@ -305,10 +316,12 @@ class GuestsTest(unittest.TestCase):
             print(f"  waited {vm.delay_ns / 1e6:.1f} ms, for {name} {charged / 1e6:.1f} ms, which "
                   f"ran {other.run_ns / 1e6:.1f} ms: {off:+.2f} % of the wait; "
                   f"{vm.counts} of {vm.waits} waits in the histogram")
-            self.assertLessEqual(abs(off), BOUND_PERCENT)
+            # A guest has several threads: where two wait at once, each waits for the other guest.
+            self.assertGreaterEqual(off, -BOUND_PERCENT)
+            self.assertLessEqual(off, 2 * BOUND_PERCENT)
             self.assertLessEqual(abs(sum(vm.by.values()) - vm.delay_ns), vm.delay_ns * 0.01)
             self.assertLessEqual(abs(vm.counts + vm.merged - vm.waits), 2)
-            self.assertGreater(vm.by["vm"], 0.9 * vm.delay_ns)
+            self.assertGreater(charged, 0.8 * vm.delay_ns)
 
 
 if __name__ == "__main__":
