@@ -145,6 +145,21 @@ void write_self(JsonWriter& json, const AgentCost& cost) {
     json.member("omitted_vms", cost.omitted_vms);
     json.member("update_failures", cost.update_failures);
     json.member("lost_completions", cost.lost_completions);
+    const auto write_pairs = [&](std::string_view key, const auto& rows, auto first, auto second) {
+        if (rows.empty()) return;
+        json.key(key);
+        json.open('{');
+        for (const auto& row : rows) {
+            json.text_key(row.name, longest_name);
+            json.open('[');
+            json.number(row.*first);
+            json.number(row.*second);
+            json.close(']');
+        }
+        json.close('}');
+    };
+    write_pairs("programs", cost.programs, &ProgramCost::runs, &ProgramCost::ns);
+    write_pairs("maps", cost.maps, &MapUse::used, &MapUse::most);
     json.close('}');
 }
 

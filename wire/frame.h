@@ -117,6 +117,25 @@ struct Vm {
     bool operator==(const Vm&) const = default;
 };
 
+// What one of our BPF programs has cost since it was loaded, as the kernel counts it.
+struct ProgramCost {
+    std::string name;
+    std::uint64_t runs = 0;
+    std::uint64_t ns = 0;
+
+    bool operator==(const ProgramCost&) const = default;
+};
+
+// How full one of our BPF maps is.
+struct MapUse {
+    std::string name;
+    std::uint64_t used = 0;
+    std::uint64_t most = 0;
+
+    bool operator==(const MapUse&) const = default;
+};
+inline constexpr std::size_t most_programs_or_maps = 64;
+
 // What the agent itself costs and what it failed to do. Cumulative since HostExt::boot.
 struct AgentCost {
     std::optional<std::uint64_t> cpu_ns;            // of the whole agent process
@@ -127,6 +146,8 @@ struct AgentCost {
     std::optional<std::uint64_t> omitted_vms;       // VMs left out because they did not fit
     std::optional<std::uint64_t> update_failures;   // kernel records that found no place
     std::optional<std::uint64_t> lost_completions;  // block requests whose end was never seen
+    std::vector<ProgramCost> programs;              // empty unless the agent was asked to measure
+    std::vector<MapUse> maps;
 
     bool operator==(const AgentCost&) const = default;
 };

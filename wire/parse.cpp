@@ -301,6 +301,28 @@ class Reader {
         out.omitted_vms = counter(object, "omitted_vms");
         out.update_failures = counter(object, "update_failures");
         out.lost_completions = counter(object, "lost_completions");
+        read_pairs(object, "programs", out.programs);
+        read_pairs(object, "maps", out.maps);
+    }
+
+    // {"name":[number, number]}
+    template <class Row>
+    void read_pairs(dom::object object, std::string_view key, std::vector<Row>& out) {
+        dom::object rows;
+        if (!sub_object(object, key, rows)) return;
+        if (rows.size() > most_programs_or_maps) return fail(FrameFault::out_of_range, key);
+        for (const auto field : rows) {
+            dom::array pair;
+            std::uint64_t first = 0;
+            std::uint64_t second = 0;
+            if (field.value.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
+                pair.at(0).get(first) != simdjson::SUCCESS ||
+                pair.at(1).get(second) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, key);
+            }
+            if (field.key.size() > longest_name) return fail(FrameFault::out_of_range, key);
+            out.push_back({std::string(field.key), first, second});
+        }
     }
 
     std::optional<FrameError> fault_;

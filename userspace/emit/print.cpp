@@ -54,6 +54,23 @@ std::optional<std::uint64_t> total(const wire::VmExt& ext,
     return sum;
 }
 
+// What the BPF programs cost so far, where it was measured.
+std::string kernel_side(const wire::AgentCost& cost) {
+    std::string text;
+    for (const auto& program : cost.programs) {
+        if (program.runs == 0) continue;
+        text += fmt::format("  {}: {} runs of {:.0f} ns\n", sanitised(program.name), program.runs,
+                            static_cast<double>(program.ns) / static_cast<double>(program.runs));
+    }
+    for (const auto& map : cost.maps) {
+        if (map.used * 2 > map.most) {
+            text += fmt::format("  the map {} has {} of {} entries\n", sanitised(map.name),
+                                map.used, map.most);
+        }
+    }
+    return text;
+}
+
 // Of the last interval: how long the longest waits were, and what for.
 std::string waits(const wire::VmExt& ext) {
     if (!ext.wait) return right(unknown, 8);
@@ -82,6 +99,7 @@ std::string frame_as_table(const wire::Frame& frame) {
          host.ext ? host.ext->missing : std::map<std::string, std::string>{}) {
         text += "  no " + sanitised(what) + ": " + sanitised(why) + '\n';
     }
+    if (host.ext && host.ext->self) text += kernel_side(*host.ext->self);
     text += "  " + fitted("vm", 24, Align::left) + " " + fitted("state", 13, Align::left) +
             right("cpu %", 7) + right("cpu s", 10) + right("delay s", 10) + right("switches", 10) +
             right("ram MiB", 8) + right("reads", 9) + right("read MiB", 10) + right("writes", 9) +

@@ -13,6 +13,7 @@
 #include "userspace/probe/fold_wait.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
+#include "userspace/proc/cpu_nodes.h"
 #include "userspace/proc/file.h"
 #include "userspace/proc/hypervisor_search.h"
 #include "userspace/proc/process_cgroup.h"
@@ -54,13 +55,15 @@ std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
 class EbpfSource final : public VmSource {
   public:
     EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
-               std::optional<PinDirectory> pins, std::map<std::string, std::string> missing)
+               std::optional<PinDirectory> pins, std::map<std::string, std::string> missing,
+               bool measure_programs)
         : root_(std::move(root)),
           pins_(std::move(pins)),
           probe_(std::move(probe)),
           search_(std::move(search)),
           devices_(root_),
-          missing_(std::move(missing)) {}
+          missing_(std::move(missing)),
+          measure_programs_(measure_programs) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
@@ -84,6 +87,7 @@ class EbpfSource final : public VmSource {
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
     void report_waits(SourceReport& report);
+    void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
     Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
@@ -94,6 +98,7 @@ class EbpfSource final : public VmSource {
     HypervisorSearch search_;
     BlockDevices devices_;
     std::map<std::string, std::string> missing_;
+    bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_ = 0;
     std::map<ProcessKey, Watched> watched_;
     Fold fold_;
@@ -169,6 +174,9 @@ Result<void> EbpfSource::start() {
     const auto agreed = probe_.agree({epoch_of_boot_ns()});
     if (!agreed) return agreed.error();
     boot_to_epoch_ns_ = agreed->boot_to_epoch_ns;
+    for (const auto& [cpu, node] : read_cpu_nodes(root_)) {
+        if (const auto set = probe_.set_node(cpu, node); !set) return set;
+    }
     if (const auto attached = probe_.attach(); !attached) return attached;
     adopt_due_ = true;
     return {};
@@ -310,6 +318,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
     }
     report_waits(report);
     report_block(report);
+    report_own_cost(report, uses);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
                                  failures->storage_refused + failures->waits_full +
@@ -353,6 +362,21 @@ void EbpfSource::report_waits(SourceReport& report) {
     }
 }
 
+// Of the maps that are read whole anyway.
+void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> uses) {
+    if (measure_programs_) report.programs = probe_.program_costs();
+    std::uint64_t threads = 0;
+    for (const auto& vm : uses)
+        threads += vm.threads;
+    const auto add = [&](const char* map, std::uint64_t used) {
+        report.maps.push_back({map, used, probe_.room_of(map)});
+    };
+    add("vms", vm_rows_.size());
+    add("threads", threads);
+    add("culprits", culprit_rows_.size());
+    add("vm_block", block_rows_.size());
+}
+
 void EbpfSource::report_block(SourceReport& report) {
     if (missing_.contains("block")) return;
     if (const auto read = probe_.read_block(block_rows_); !read) {
@@ -390,7 +414,8 @@ void EbpfSource::report_block(SourceReport& report) {
 
 }  // namespace
 
-Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning) {
+Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning,
+                                                   bool measure_programs) {
     quiet_libbpf();
     const auto plan = plan_programs(gather_kernel_facts(root));
     if (plan.refusal) return Error{*plan.refusal};
@@ -405,10 +430,13 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
     }
     auto probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
     if (!probe) return probe.error();
+    if (measure_programs) {
+        if (const auto measuring = probe->measure_programs(); !measuring) return measuring.error();
+    }
     auto search = HypervisorSearch::make(root);
     if (!search) return search.error();
     auto source = std::make_unique<EbpfSource>(root, std::move(*probe), std::move(*search),
-                                               std::move(pins), plan.missing);
+                                               std::move(pins), plan.missing, measure_programs);
     if (const auto started = source->start(); !started) return started.error();
     return std::unique_ptr<VmSource>(std::move(source));
 }

@@ -112,6 +112,7 @@ struct KernelProbe::Impl {
     std::vector<Link> links;  // after the skeleton, so that they go first
     Link adopt;
     Link expire;
+    Fd measuring;
     // Reused from read to read.
     std::vector<std::uint32_t> vm_keys;
     std::vector<vp_vm> vm_values;
@@ -353,6 +354,31 @@ void KernelProbe::clear_transient() {
         while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {
         }
     }
+}
+
+Result<void> KernelProbe::measure_programs() {
+    impl_->measuring = Fd(bpf_enable_stats(BPF_STATS_RUN_TIME));
+    if (!impl_->measuring) return system_error("the kernel does not measure BPF programs");
+    return {};
+}
+
+std::vector<wire::ProgramCost> KernelProbe::program_costs() {
+    std::vector<wire::ProgramCost> costs;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, impl_->skeleton->obj) {
+        bpf_prog_info info{};
+        std::uint32_t size = sizeof info;
+        const int fd = bpf_program__fd(program);
+        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
+        costs.push_back({bpf_program__name(program), info.run_cnt, info.run_time_ns});
+    }
+    return costs;
+}
+
+std::uint64_t KernelProbe::room_of(std::string_view map) const {
+    const bpf_map* found =
+        bpf_object__find_map_by_name(impl_->skeleton->obj, std::string(map).c_str());
+    return found ? bpf_map__max_entries(found) : 0;
 }
 
 Result<void> KernelProbe::adopt_threads() {

@@ -12,6 +12,7 @@
 #include "bpf/records.h"
 #include "userspace/probe/pins.h"
 #include "userspace/probe/plan.h"
+#include "wire/frame.h"
 
 namespace virtpulse::agent {
 
@@ -80,6 +81,14 @@ class KernelProbe {
     // What an agent before this one left: its requests ended unseen, its cgroups are looked up
     // anew.
     void clear_transient();
+
+    // From here on, and as long as this object lives, the kernel measures what every BPF program on
+    // the machine costs; some 50 ns a run.
+    Result<void> measure_programs();
+    // What ours have cost since they were loaded; only what was measured counts.
+    std::vector<wire::ProgramCost> program_costs();
+    // How many entries a map has room for, by its name; 0 where there is no such map.
+    [[nodiscard]] std::uint64_t room_of(std::string_view map) const;
 
     // Gives every thread of every VM its record.
     Result<void> adopt_threads();

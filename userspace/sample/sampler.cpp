@@ -80,6 +80,8 @@ wire::Frame& Sampler::sample() {
     self.rss_bytes = cost_.rss_bytes();
     self.update_failures = report_.update_failures;
     self.lost_completions = report_.lost_completions;
+    self.programs = report_.programs;
+    self.maps = report_.maps;
     self.sample_ns = count_ns(steady_clock::now() - begin);
     return frame_;
 }

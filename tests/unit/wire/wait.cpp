@@ -74,6 +74,23 @@ TEST_CASE("a VM too long for a datagram goes without its waits, before without i
     CHECK(encoded.omitted_vms == 0);
 }
 
+TEST_CASE("what the kernel side costs is read as it was written, and bounded") {
+    Frame frame = make_sample(1, 0);
+    auto& self = *frame.host.ext->self;
+    self.programs = {{"vp_sched_switch", 12345, 999999}, {"vp_adopt", 1, 0}};
+    self.maps = {{"vms", 3, 4096}};
+    FrameParser parser;
+    Frame read;
+    REQUIRE(!parser.parse(sample_as_json(frame, FrameStyle::extended), read));
+    CHECK(read == frame);
+    self.programs.resize(most_programs_or_maps + 1);
+    CHECK(parser.parse(sample_as_json(frame, FrameStyle::extended), read));
+    auto text = sample_as_json(make_sample(1, 0), FrameStyle::extended);
+    const std::string_view before = "\"self\":{";
+    text.insert(text.find(before) + before.size(), R"("maps":{"vms":[1]},)");
+    CHECK(parser.parse(text, read));
+}
+
 TEST_CASE("waits that are none are refused") {
     CHECK(!parse_with("{}"));
     CHECK(!parse_with("null"));
