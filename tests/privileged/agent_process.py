@@ -264,7 +264,7 @@ def stopped(*pids):
         os.kill(pid, signal.SIGSTOP)
     try:
         for pid in pids:
-            while any(_state(pid, tid) not in "TtZX" for tid in threads_of(pid)):
+            while any(thread_state(pid, tid) not in "TtZX" for tid in threads_of(pid)):
                 time.sleep(0.002)
         yield
     finally:
@@ -272,7 +272,7 @@ def stopped(*pids):
             os.kill(pid, signal.SIGCONT)
 
 
-def _state(pid, tid):
+def thread_state(pid, tid):
     try:
         text = pathlib.Path(f"/proc/{pid}/task/{tid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

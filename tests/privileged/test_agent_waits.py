@@ -266,6 +266,42 @@ class WaitsTest(unittest.TestCase):
             print(f"  {one}: {100 * charged / vm.delay_ns:.1f} % of its wait for {other}")
             self.assertGreater(charged, 0.6 * vm.delay_ns)
 
+    def test_thousands_of_threads_that_are_born_and_die(self):
+        """No record is left behind, no wait is forgotten, the figures of others are untouched."""
+        count = 40_000
+        still = self.enterContext(fake_qemu(f"{NAME}still", FAKE_QEMU_LOAD=10))
+        self.agent.samples.first(lambda s: s.named(f"{NAME}still"))
+        begun = time.monotonic()
+        storm = self.enterContext(
+            fake_qemu(f"{NAME}storm", FAKE_QEMU_STORM=count, FAKE_QEMU_STORM_MS=0)
+        )
+
+        def is_over():
+            threads = threads_of(storm.pid)
+            sleeps = [agent_process.thread_state(storm.pid, tid) for tid in threads]
+            return len(threads) == 3 and sleeps == ["S", "S", "S"]
+
+        while not (is_over() and is_over()):
+            self.assertLess(time.monotonic() - begun, 60, "the storm does not end")
+            time.sleep(0.01)
+        took = time.monotonic() - begun
+        with stopped(storm.pid, still.pid):
+            sample = self.agent.samples.next()
+            kernel = kernel_figures(still.pid)
+        vm, other = (sample.vm(f"{NAME}{name}")["ext"] for name in ("storm", "still"))
+        used, room = sample.host["ext"]["self"]["maps"]["threads"]
+        wait = vm["wait"]
+        waits = sum(wait["counts"]) + wait["merged"]
+        print(f"  {count / took:.0f} births and deaths a second; {waits} waits of "
+              f"{vm['switches']}, {vm['threads']} threads left, {used} records of {room} in use")
+        self.assertEqual(vm["threads"], 3)
+        self.assertGreaterEqual(vm["switches"], count)
+        self.assertLessEqual(abs(waits - vm["switches"]), vm["switches"] * 0.001)
+        self.assertLessEqual(abs(sum(wait["by_ns"].values()) - vm["run_delay_ns"]),
+                             vm["run_delay_ns"] * 0.001)
+        self.assertEqual(sample.host["ext"]["self"]["update_failures"], 0)
+        self.assertEqual([other["cpu_ns"], other["run_delay_ns"], other["switches"]], kernel)
+
     def test_quantiles_of_the_interval(self):
         """One that shares a CPU with slices of some ms waits so long, and one alone does not."""
         group = self.group("both")
