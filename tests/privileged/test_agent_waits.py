@@ -1,8 +1,11 @@
 """Who waits for a CPU, for how long, and who has it meanwhile: against loads arranged so that the
 truth is known from the kernel's own figures of those that ran."""
 
+import json
 import os
+import pathlib
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -18,6 +21,21 @@ WINDOW_S = 6
 # when the other one sleeps, and the two ends of the window are not quite of one instant.
 BOUND_PERCENT = 2
 SUM_PERCENT = 0.1
+
+
+def charged_rows(victim):
+    """{pid of the VM, or name of the process, that had the CPU: ns}: all rows of the map, where a
+    frame has the worst alone."""
+    done = subprocess.run(
+        ["bpftool", "-j", "map", "dump", "pinned", agent_process.pinned()["culprits"]],
+        capture_output=True, check=True,
+    )
+    rows = [row["formatted"] for row in json.loads(done.stdout)]
+    return {
+        row["key"]["tgid"] or row["key"]["comm"]: row["value"]["ns"]
+        for row in rows
+        if row["key"]["victim"] == victim
+    }
 
 
 def kernel_figures(pid):
@@ -41,9 +59,10 @@ class Measured:
     """What grew between two samples, of one VM or process."""
 
     def __init__(self, before, after):
-        ext_before, self.run_before = before
-        ext, self.run = after
-        self.run = [b - a for a, b in zip(self.run_before, self.run)]
+        ext_before, run_before, rows_before = before
+        ext, run, rows = after
+        self.run = [b - a for a, b in zip(run_before, run)]
+        self.culprits = {who: ns - rows_before.get(who, 0) for who, ns in rows.items()}
         self.run_ns = self.run[0]
         if not ext:
             return
@@ -53,12 +72,8 @@ class Measured:
         self.counts = sum(new["counts"]) - sum(old["counts"])
         self.merged = new["merged"] - old["merged"]
         self.by = {who: ns - old["by_ns"].get(who, 0) for who, ns in new["by_ns"].items()}
-        rows = {(row["who"], row.get("name")): row["ns"] for row in old["culprits"]}
-        self.culprits = {
-            (row["who"], row.get("name")): row["ns"] - rows.get((row["who"], row.get("name")), 0)
-            for row in new["culprits"]
-        }
-        self.p99_ns = new.get("p99_ns")
+        self.unknown_ns = self.by.get("unknown", 0)
+        self.worst = {(row["who"], row.get("name")) for row in new["culprits"]}
 
 
 class WaitsTest(unittest.TestCase):
@@ -81,9 +96,13 @@ class WaitsTest(unittest.TestCase):
         pin(process.pid, CPU)
         return process
 
-    def host_process(self, group, *words, **environment):
+    def host_process(self, group, program, *words, **environment):
+        """Under a name of its own, as who had the CPU is told by name."""
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        called = pathlib.Path(directory, f"{NAME}{program[:4]}")
+        called.symlink_to(BINARIES / program)
         process = subprocess.Popen(
-            words,
+            [called, *words],
             stdout=subprocess.DEVNULL,
             env=os.environ | {key: str(value) for key, value in environment.items()},
         )
@@ -98,16 +117,16 @@ class WaitsTest(unittest.TestCase):
         return process
 
     def snapshot(self, vms, others=()):
-        """{name: (ext, kernel's figures)} while all stand still. Two samples each: the second one's
-        quantiles and worst culprits are of no interval of ours."""
+        """{name: (ext, kernel's figures, rows of `culprits`)} while all stand still."""
         with stopped(*(process.pid for process in [*vms.values(), *others])):
             sample = self.agent.samples.next()
             figures = {
-                name: (sample.vm(f"{NAME}{name}")["ext"], kernel_figures(process.pid))
+                name: (sample.vm(f"{NAME}{name}")["ext"], kernel_figures(process.pid),
+                       charged_rows(process.pid))
                 for name, process in vms.items()
             }
             for process in others:
-                figures[process] = (None, kernel_figures(process.pid))
+                figures[process] = (None, kernel_figures(process.pid), {})
             return figures
 
     def measure(self, vms, *others, during=lambda: time.sleep(WINDOW_S)):
@@ -134,15 +153,16 @@ class WaitsTest(unittest.TestCase):
         # Kernels lose the events of some switches (0.07 % of all on ours); what the thread then waited
         # is told, but not as one wait.
         self.assertLessEqual(vm.merged, vm.waits * 0.03 + 2)
-        self.assertLessEqual(vm.by.get("unknown", 0), vm.delay_ns * 0.02 + 1e6)
+        self.assertLessEqual(vm.unknown_ns, vm.delay_ns * 0.01 + vm.merged * 100e6)
 
-    def blames(self, victim, culprit, charged_ns, truth_ns, delay_ns):
-        off = 100 * (charged_ns - truth_ns) / delay_ns
+    def blames(self, victim, vm, culprit, charged_ns, truth_ns):
+        off = 100 * (charged_ns - truth_ns) / vm.delay_ns
         print(
             f"  {victim} waited for {culprit} {charged_ns / 1e6:.1f} ms, which ran "
             f"{truth_ns / 1e6:.1f} ms: {off:+.2f} % of the wait"
         )
-        self.assertLessEqual(abs(off), BOUND_PERCENT)
+        self.assertLessEqual(off, BOUND_PERCENT)
+        self.assertGreaterEqual(off, -BOUND_PERCENT - 100 * vm.unknown_ns / vm.delay_ns)
 
     def test_two_that_spin_on_one_cpu_blame_each_other(self):
         group = self.group("two")
@@ -150,8 +170,9 @@ class WaitsTest(unittest.TestCase):
         measured = self.measure(vms)
         for one, other in (("alpha", "beta"), ("beta", "alpha")):
             vm = measured[one]
-            charged = vm.culprits["vm", f"{NAME}{other}"]
-            self.blames(one, other, charged, measured[other].run_ns, vm.delay_ns)
+            charged = vm.culprits[vms[other].pid]
+            self.assertIn(("vm", f"{NAME}{other}"), vm.worst)
+            self.blames(one, vm, other, charged, measured[other].run_ns)
             whole = vm.run_ns + vm.delay_ns
             print(f"  {one} waited {100 * vm.delay_ns / whole:.1f} % of the time")
             self.assertAlmostEqual(charged / whole, 0.5, delta=0.05)
@@ -168,33 +189,33 @@ class WaitsTest(unittest.TestCase):
             for culprit in vms:
                 if culprit == victim:
                     continue
-                charged = measured[victim].culprits["vm", f"{NAME}{culprit}"]
-                self.blames(victim, culprit, charged, measured[culprit].run_ns,
-                            measured[victim].delay_ns)
-        blamed = [measured["one"].culprits["vm", f"{NAME}{name}"] for name in ("two", "four")]
+                charged = measured[victim].culprits[vms[culprit].pid]
+                self.blames(victim, measured[victim], culprit, charged, measured[culprit].run_ns)
+        blamed = [measured["one"].culprits[vms[name].pid] for name in ("two", "four")]
         print(f"  one waited {blamed[1] / blamed[0]:.2f} times as long for four as for two")
         self.assertAlmostEqual(blamed[1] / blamed[0], 2, delta=0.3)
 
     def test_a_host_process_of_known_duty(self):
         vms = {"spin": self.vm("spin", self.group("vm"), FAKE_QEMU_LOAD=100)}
-        load = self.host_process(self.group("host"), BINARIES / "cpu-load", "30", "60")
+        load = self.host_process(self.group("host"), "cpu-load", "30", "60")
         measured = self.measure(vms, load)
         vm = measured["spin"]
-        charged = vm.culprits["process", "cpu-load"]
-        self.blames("spin", "cpu-load", charged, measured[load].run_ns, vm.delay_ns)
+        charged = vm.culprits[f"{NAME}cpu-"]
+        self.assertIn(("process", f"{NAME}cpu-"), vm.worst)
+        self.blames("spin", vm, "cpu-load", charged, measured[load].run_ns)
         print(f"  cpu-load had {100 * charged / (vm.run_ns + vm.delay_ns):.1f} % of the time")
-        self.assertNotIn("vm", vm.by)
+        self.assertLess(vm.by.get("vm", 0), 0.02 * vm.delay_ns)
 
     def test_processes_that_switch_all_the_time(self):
         """Thousands of slices a wait: far more than a CPU remembers one by one."""
         vms = {"spin": self.vm("spin", self.group("vm"), FAKE_QEMU_LOAD=100)}
-        load = self.host_process(self.group("host"), BINARIES / "pipe-switches",
+        load = self.host_process(self.group("host"), "pipe-switches",
                                  PIPE_SWITCHES=100_000_000, PIPE_CPU=CPU)
         measured = self.measure(vms, load)
         vm = measured["spin"]
         print(f"  {measured[load].run[2] / WINDOW_S:.0f} switches a second")
-        self.blames("spin", "pipe-switches", vm.culprits["process", "pipe-switches"],
-                    measured[load].run_ns, vm.delay_ns)
+        self.blames("spin", vm, "pipe-switches", vm.culprits[f"{NAME}pipe"],
+                    measured[load].run_ns)
 
     def throttled(self, vms, group, name):
         """What a VM waited, and how long the kernel says that its group was throttled."""
@@ -242,7 +263,8 @@ class WaitsTest(unittest.TestCase):
         print(f"  ms: {in_ms(vm.by)}")
         own = vm.by["own_emulator"] + vm.by.get("own_vcpu", 0)
         self.assertGreater(vm.by["own_emulator"], 0.02 * (vm.run_ns + vm.delay_ns))
-        self.assertGreater(own, 0.9 * vm.delay_ns)
+        others = vm.by.get("process", 0) + vm.by.get("vm", 0)  # that run on this machine too
+        self.assertGreater(own, 0.95 * (vm.delay_ns - others))
 
     def test_moved_from_cpu_to_cpu_while_it_waits(self):
         if CPU == 0:
@@ -262,9 +284,9 @@ class WaitsTest(unittest.TestCase):
         measured = self.measure(vms, during=during)
         for one, other in (("left", "right"), ("right", "left")):
             vm = measured[one]
-            charged = vm.culprits["vm", f"{NAME}{other}"]
+            charged = vm.culprits[vms[other].pid]
             print(f"  {one}: {100 * charged / vm.delay_ns:.1f} % of its wait for {other}")
-            self.assertGreater(charged, 0.6 * vm.delay_ns)
+            self.assertGreater(charged, 0.3 * vm.delay_ns)
 
     def test_thousands_of_threads_that_are_born_and_die(self):
         """No record is left behind, no wait is forgotten, the figures of others are untouched."""
@@ -338,17 +360,18 @@ class GuestsTest(unittest.TestCase):
         def snapshot():
             with stopped(*pids):
                 sample = agent.samples.next()
-                return [(sample.vm(name)["ext"], kernel_figures(pid))
+                return [(sample.vm(name)["ext"], kernel_figures(pid), charged_rows(pid))
                         for name, pid in zip(names, pids)]
 
         time.sleep(1.5)
         before = snapshot()
         time.sleep(WINDOW_S)
         left, right = (Measured(*each) for each in zip(before, snapshot()))
-        for vm, other, name in ((left, right, names[1]), (right, left, names[0])):
-            charged = vm.culprits["vm", name]
+        for vm, other, i in ((left, right, 1), (right, left, 0)):
+            name, charged = names[i], vm.culprits[pids[i]]
             off = 100 * (charged - other.run_ns) / vm.delay_ns
-            print(f"  ms: {in_ms(vm.by)}; {in_ms(vm.culprits)}")
+            self.assertIn(("vm", name), vm.worst)
+            print(f"  ms: {in_ms(vm.by)}")
             print(f"  waited {vm.delay_ns / 1e6:.1f} ms, for {name} {charged / 1e6:.1f} ms, which "
                   f"ran {other.run_ns / 1e6:.1f} ms: {off:+.2f} % of the wait; "
                   f"{vm.counts} of {vm.waits} waits in the histogram")
@@ -357,7 +380,7 @@ class GuestsTest(unittest.TestCase):
             self.assertLessEqual(off, 2 * BOUND_PERCENT)
             self.assertLessEqual(abs(sum(vm.by.values()) - vm.delay_ns), vm.delay_ns * 0.01)
             self.assertLessEqual(abs(vm.counts + vm.merged - vm.waits), 2)
-            self.assertGreater(charged, 0.8 * vm.delay_ns)
+            self.assertGreater(charged, 0.5 * vm.delay_ns)
 
 
 if __name__ == "__main__":
