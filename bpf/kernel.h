@@ -11,15 +11,38 @@
 
 #define KERNEL_TYPE __attribute__((preserve_access_index))
 
+struct rq;
+
+/* A control group's queue on one CPU; what has to do with throttling, with CONFIG_CFS_BANDWIDTH. */
+struct cfs_rq {
+    struct rq* rq;                   /* with CONFIG_FAIR_GROUP_SCHED */
+    __u64 throttled_clock_self;      /* since 6.6: when its tasks began to be kept from running, */
+    __u64 throttled_clock_self_time; /*   or 0; and how long they were before, of rq.clock */
+    __u64 throttled_clock_pelt;      /* 5.19 - 6.18: the same for the whole queue, */
+    __u64 throttled_clock_pelt_time; /*   of rq.clock_pelt less rq.lost_idle_time */
+    int throttle_count;              /* of this group and those above it */
+} KERNEL_TYPE;
+
+/* A CPU's queue. `clock` is what sched_info's figures are differences of. */
+struct rq {
+    struct task_struct* curr;
+    __u64 clock;
+    __u64 clock_pelt;
+    unsigned long lost_idle_time;
+} KERNEL_TYPE; /* 6.1 - 6.18 */
+
 struct sched_entity {
     __u64 sum_exec_runtime;
-} KERNEL_TYPE; /* 6.1 - 6.18 */
+    struct cfs_rq* cfs_rq;       /* with CONFIG_FAIR_GROUP_SCHED */
+    unsigned char sched_delayed; /* since 6.12 */
+} KERNEL_TYPE;                   /* 6.1 - 6.18 */
 
 /* With CONFIG_SCHED_INFO, which schedstats, delay accounting and every distribution turn on. */
 struct sched_info {
     unsigned long pcount;
     unsigned long long run_delay;
-} KERNEL_TYPE; /* 6.1 - 6.18 */
+    unsigned long long last_queued; /* 0: it does not wait */
+} KERNEL_TYPE;                      /* 6.1 - 6.18 */
 
 struct kernfs_node {
     __u64 id; /* the inode number of the directory; 64 bits since 5.5 */
@@ -40,10 +63,19 @@ struct css_set {
     struct cgroup_subsys_state* subsys[4]; /* the length is the running kernel's */
 } KERNEL_TYPE;
 
+struct thread_info {
+    __u32 cpu; /* x86: since 5.16 */
+} KERNEL_TYPE;
+
+struct bpf_local_storage;
+
 struct task_struct {
-    unsigned int __state; /* `state` before 5.14 */
+    struct thread_info thread_info; /* with CONFIG_THREAD_INFO_IN_TASK */
+    unsigned int __state;           /* `state` before 5.14 */
     unsigned int flags;
     int on_cpu; /* with CONFIG_SMP */
+    int on_rq;
+    bool throttled; /* since 6.18: its group's quota keeps this very task from running */
     int pid;
     int tgid;
     __u64 start_boottime; /* since 5.5 */
@@ -51,10 +83,12 @@ struct task_struct {
     struct sched_entity se;
     struct sched_info sched_info;
     struct css_set* cgroups;
+    struct bpf_local_storage* bpf_storage; /* since 5.11 */
     char comm[16];
 } KERNEL_TYPE; /* 6.1 - 6.18 */
 
 #define PF_KTHREAD 0x00200000 /* since 2.6.27 */
+#define ON_RQ_MIGRATING 2     /* 3.18 - 6.18; task_struct.on_rq on its way from CPU to CPU */
 #define TASK_DEAD 0x00000080  /* 4.20 - 6.18; set for the last switch of a task, never before */
 
 struct linux_binprm;

@@ -2,7 +2,7 @@
 /* VM processes and their threads: born, found running, gone. Storage is given to a thread only
  * here, at fork and exec and by the iterator: in the scheduler's own tracepoints the locks are held
  * that an allocation may want. */
-#include "bpf/maps.h"
+#include "bpf/waits.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
@@ -26,6 +26,12 @@ static __always_inline struct vp_thread* claim(struct task_struct* task, __u32* 
         thread->start_ns = task->start_boottime;
         copy_figures(task, thread);
         thread->on_cpu = 0;
+        thread->role = role_of(task);
+        struct vp_wait* wait = bpf_map_lookup_elem(&waits, &place);
+        if (wait) {
+            __builtin_memset(wait, 0, sizeof(*wait));
+            wait->quota_base_ns = VP_QUOTA_NO;
+        }
         bpf_probe_read_kernel(thread->comm, sizeof(thread->comm), task->comm);
         thread->tid = task->pid;
         *place_plus_1 = place + 1;
@@ -43,11 +49,27 @@ static __always_inline __u32 find_record(struct task_struct* task) {
         __u32 place = (first + i) & (VP_MAX_THREADS - 1);
         struct vp_thread* thread = bpf_map_lookup_elem(&threads, &place);
         if (thread && thread->tid == (__u32)task->pid && thread->start_ns == task->start_boottime) {
-            copy_figures(task, thread);
+            struct vp_wait* wait = bpf_map_lookup_elem(&waits, &place);
+            thread->run_ns = task->se.sum_exec_runtime;
+            if (wait) {
+                catch_up(task, thread, &wait->all);
+                wait->moved_ns = 0;
+                wait->quota_base_ns = VP_QUOTA_NO;
+                wait->cpu_plus_1 = 0;
+            }
             return place + 1;
         }
     }
     return 0;
+}
+
+/* A thread of which the VM counts its whole life has waited before it had a record. */
+static __always_inline void begin_history(__u32 place, const struct vp_thread* thread) {
+    struct vp_wait* wait = bpf_map_lookup_elem(&waits, &place);
+    if (!wait) return;
+    wait->all.merged = thread->switches;
+    wait->all.by[VP_BY_UNKNOWN].ns = thread->run_delay_ns;
+    wait->all.by[VP_BY_UNKNOWN].waits = thread->switches;
 }
 
 /* Gives a thread of `vm` its record and the mark that leads to it. */
@@ -72,6 +94,10 @@ static __always_inline void adopt(struct task_struct* task, struct vp_vm* vm) {
             __sync_fetch_and_add(&vm->base_run_ns, thread->run_ns);
             __sync_fetch_and_add(&vm->base_run_delay_ns, thread->run_delay_ns);
             __sync_fetch_and_add(&vm->base_switches, thread->switches);
+            const __u32 role = thread->role;
+            if (role < VP_ROLES) __sync_fetch_and_add(&vm->base_role_ns[role], thread->run_ns);
+        } else {
+            begin_history(place_plus_1 - 1, thread);
         }
     }
     slot->place_plus_1 = place_plus_1;
@@ -107,6 +133,7 @@ static __always_inline void begin_vm(struct task_struct* task, __u64 start_ns) {
             count_failure(vms_full);
             return;
         }
+        bpf_map_delete_elem(&ended_waits, &tgid); /* of another process with this number */
         vm = bpf_map_lookup_elem(&vms, &tgid);
     }
     if (vm) adopt(task, vm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The maps, which all programs share. Weak, so that the objects that include this are linked into
  * one with one copy of each. All are pinned by the agent, but for `thread_slots`: it only says
- * where a thread's record is, and is made anew by adoption. */
+ * where a thread's record is, and is made anew by adoption; and `cpus`. */
 #ifndef VIRTPULSE_BPF_MAPS_H
 #define VIRTPULSE_BPF_MAPS_H
 
@@ -31,12 +31,44 @@ struct {
     __type(value, struct vp_thread);
 } threads SEC(".maps") __weak;
 
+/* Likewise. Apart from `threads`, of which a switch touches one cache line. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, VP_MAX_THREADS);
+    __type(key, __u32);
+    __type(value, struct vp_wait);
+} waits SEC(".maps") __weak;
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, VP_MAX_VMS);
     __type(key, __u32);
     __type(value, struct vp_vm);
 } vms SEC(".maps") __weak;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, VP_MAX_VMS);
+    __type(key, __u32);
+    __type(value, struct vp_history);
+} ended_waits SEC(".maps") __weak;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, VP_MAX_CULPRITS);
+    __type(key, struct vp_culprit_key);
+    __type(value, struct vp_culprit);
+} culprits SEC(".maps") __weak;
+
+/* Not pinned: what it remembers is worth nothing after a pause. As long as the machine has CPUs,
+ * which the loader fills in. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct vp_cpu);
+} cpus SEC(".maps") __weak;
 
 /* Written by the agent; only looked up here. */
 struct {

@@ -15,7 +15,7 @@
 #define VP_MAX_THREADS 32768
 #define VP_THREAD_PROBES 16
 
-#define VP_MAX_VMS 4096       /* processes; 4096 * 80 bytes */
+#define VP_MAX_VMS 4096       /* processes; 4096 * 144 bytes */
 #define VP_MAX_CGROUPS 16384  /* some four directories a VM */
 #define VP_MAX_BLOCK 8192     /* VM and device; 2 disks a VM for the most VMs; 4.3 MB */
 #define VP_MAX_EXITS 32768    /* VM and reason; made as they come: some 15 a VM, 48 bytes each */
@@ -30,6 +30,13 @@
 #define VP_ASSERT(condition) _Static_assert(condition, #condition)
 #endif
 
+/* What a VM's thread is for, told by the name that qemu and the kernel give it. */
+#define VP_ROLE_EMULATOR 0
+#define VP_ROLE_VCPU 1 /* "CPU 3/KVM" */
+#define VP_ROLE_IO 2   /* "IO iothread1" */
+#define VP_ROLE_VHOST 3
+#define VP_ROLES 4
+
 /* One process that runs a VM. Map `vms`, key: tgid. Times of the clock CLOCK_BOOTTIME. */
 struct vp_vm {
     __u64 start_ns;          /* start of the process; with the tgid its identity */
@@ -38,13 +45,15 @@ struct vp_vm {
     __u64 base_run_ns;       /* what its threads had used before since_ns: */
     __u64 base_run_delay_ns; /*   to be taken off the sums */
     __u64 base_switches;
-    __u64 ended_run_ns;       /* what its ended threads used in their lives: */
-    __u64 ended_run_delay_ns; /*   to be added to the sums */
+    __u64 base_role_ns[VP_ROLES]; /* base_run_ns by VP_ROLE_* */
+    __u64 ended_run_ns;           /* what its ended threads used in their lives: */
+    __u64 ended_run_delay_ns;     /*   to be added to the sums */
     __u64 ended_switches;
-    __u32 threads;   /* living ones with a record */
+    __u64 ended_role_ns[VP_ROLES]; /* ended_run_ns by VP_ROLE_* */
+    __u32 threads;                 /* living ones with a record */
     __u32 unadopted; /* made by the kernel, without a record; the agent adopts when it grows */
 };
-VP_ASSERT(sizeof(struct vp_vm) == 80);
+VP_ASSERT(sizeof(struct vp_vm) == 144);
 
 /* One thread of a VM. Map `threads`, a hash table in an array: a thread's record is at one of
  * VP_THREAD_PROBES places from vp_thread_place(tid). The figures are the kernel's own, copied each
@@ -53,12 +62,12 @@ VP_ASSERT(sizeof(struct vp_vm) == 80);
 struct vp_thread {
     __u32 tid; /* 0: free; VP_TID_CLAIMED: being filled */
     __u32 tgid;
-    __u64 start_ns;     /* start of the thread */
-    __u64 run_ns;       /* on a CPU, in its whole life (se.sum_exec_runtime) */
-    __u64 run_delay_ns; /* runnable and waiting for one (sched_info.run_delay) */
-    __u64 switches;     /* times put on one (sched_info.pcount) */
-    __u32 on_cpu;       /* CPU that it is on now, plus 1; 0: on none; VP_TID_CLAIMED: on one */
-    __u32 pad0;
+    __u64 start_ns;         /* start of the thread */
+    __u64 run_ns;           /* on a CPU, in its whole life (se.sum_exec_runtime) */
+    __u64 run_delay_ns;     /* runnable and waiting for one (sched_info.run_delay) */
+    __u64 switches;         /* times put on one (sched_info.pcount) */
+    __u32 on_cpu;           /* CPU that it is on now, plus 1; 0: on none; VP_TID_CLAIMED: on one */
+    __u32 role;             /* VP_ROLE_*, by the name it had when it last left a CPU */
     char comm[VP_COMM_LEN]; /* when it was last adopted or born */
 };
 VP_ASSERT(sizeof(struct vp_thread) == 64);
@@ -70,6 +79,95 @@ static inline __u32 vp_thread_place(__u32 tid) {
     return (tid * 2654435761u) >> 17; /* the top 15 bits: below VP_MAX_THREADS */
 }
 VP_ASSERT(VP_MAX_THREADS == 1 << 15);
+
+/* Waits for a CPU, each from when the thread became runnable to when it ran, by length: bucket 0
+ * under 2^10 ns, bucket k from 2^(9+k) to under 2^(10+k), the last one 2^32 ns (4.3 s) and over. */
+#define VP_WAIT_BUCKETS 24
+
+/* To whom waiting is charged: who had the CPU meanwhile. */
+#define VP_BY_UNKNOWN 0      /* not seen: a lost event, or more slices ago than a CPU remembers */
+#define VP_BY_QUOTA 1        /* nobody: its own cgroup's CPU quota was used up */
+#define VP_BY_OWN_VCPU 2     /* another vCPU of the same VM */
+#define VP_BY_OWN_EMULATOR 3 /* another thread of the same VM */
+#define VP_BY_OWN_IO 4       /* an I/O thread of the same VM, or a vhost worker */
+#define VP_BY_KERNEL 5       /* kernel threads */
+#define VP_BY_IDLE 6         /* nobody: the CPU slept and had to wake, or served interrupts */
+#define VP_BY_HOST 7         /* processes that are no VMs; which ones: see `culprits` */
+#define VP_BY_VM 8           /* other VMs; likewise */
+#define VP_BYS 9
+
+struct vp_share {
+    __u64 ns;
+    __u64 waits; /* of which it had a part */
+};
+
+/* All waits of a thread: as many as `counts` and `merged` sum up to, and as long as `by` does,
+ * which is what sched_info.pcount and run_delay grew by. */
+struct vp_history {
+    __u64 counts[VP_WAIT_BUCKETS];
+    struct vp_share by[VP_BYS];
+    __u64 merged;     /* waits whose single length is not known, as their end was not seen */
+    __u64 moves;      /* times put on another CPU than before */
+    __u64 node_moves; /*   and on one of another NUMA node */
+};
+VP_ASSERT(sizeof(struct vp_history) == 360);
+
+/* What a thread waited for. Map `waits`, at the thread's place in `threads`, written by the same
+ * CPU at a time. 32768 of them: 12.5 MiB. Map `ended_waits`, key tgid: the sum over a VM's ended
+ * threads. */
+struct vp_wait {
+    struct vp_history all;
+    __u64 moved_ns;      /* what it has waited on other CPUs in the wait that goes on */
+    __u64 quota_base_ns; /* throttled time of its group when it left its CPU, or VP_QUOTA_* */
+    __u32 cpu_plus_1;    /* where it ran last */
+    __u32 node;
+};
+VP_ASSERT(sizeof(struct vp_wait) == 384);
+#define VP_QUOTA_NO ((__u64)-1)  /* the wait cannot be for a quota */
+#define VP_QUOTA_ALL ((__u64)-2) /* it was moved while it was throttled, and still is */
+
+/* Who took the CPU from whom. Map `culprits`. Host processes are told apart by their name alone, so
+ * that a thousand short-lived ones of one name are one row. */
+struct vp_culprit_key {
+    __u32 victim;           /* tgid of the VM that waited */
+    __u32 tgid;             /* of the VM that ran; 0: a host process */
+    char comm[VP_COMM_LEN]; /* of the host process; empty for a VM */
+};
+VP_ASSERT(sizeof(struct vp_culprit_key) == 24);
+#define VP_MAX_CULPRITS 16384 /* 1000 VMs with 16 each; some 100 bytes a row */
+
+struct vp_culprit {
+    __u64 ns;
+    __u64 waits;     /* of which it had a part */
+    __u64 last_wait; /* mark of the wait that was charged last, to count each once */
+    __u32 last_tgid; /* one process of this name, the last that was charged */
+    __u32 pad0;
+};
+VP_ASSERT(sizeof(struct vp_culprit) == 32);
+
+/* The last slices of time on a CPU, newest at `head`. Map `cpus`, key: number of the CPU. */
+#define VP_SLICES 128 /* a power of two; with 3 ms a slice 400 ms; 4 KiB a CPU */
+struct vp_slice {
+    __u64 owner; /* tgid << 32 | VP_SLICE_* */
+    __u64 ns;
+    char comm[VP_COMM_LEN]; /* of a host process */
+};
+#define VP_SLICE_IDLE 0
+#define VP_SLICE_KERNEL 1
+#define VP_SLICE_HOST 2
+#define VP_SLICE_VM 4 /* plus VP_ROLE_* */
+
+struct vp_cpu {
+    __u64 since_ns; /* of rq.clock: when the slice began that goes on */
+    __u32 head;
+    __u32 floor;        /* slices before this one are closed: nothing is added to them */
+    __u32 tid;          /* who runs */
+    __u32 place_plus_1; /*   and its place in `threads`; 0: no VM's thread */
+    __u32 node;         /* NUMA node, written by the agent */
+    __u32 pad0;
+    struct vp_slice slices[VP_SLICES];
+};
+VP_ASSERT(sizeof(struct vp_cpu) == 32 + 32 * VP_SLICES);
 
 /* Whose process: value of `cgroups` (key: cgroup id, the inode number of its directory). */
 struct vp_owner {
@@ -195,6 +293,8 @@ struct vp_failures {
     __u64 threads_full;     /* a thread found none of its places free */
     __u64 vms_full;         /* a VM process found no room in `vms` */
     __u64 storage_refused;  /* the kernel gave a thread no storage */
+    __u64 waits_full;       /* an ended thread's VM found no room in `ended_waits` */
+    __u64 culprits_full;    /* a pair found no room in `culprits` */
     __u64 block_full;       /* a VM and device found no room in `vm_block` */
     __u64 requests_full;    /* a request found no room in `requests` */
     __u64 busy_contended;   /* in_flight_since changed under our hands VP_BUSY_TRIES times */
@@ -202,7 +302,7 @@ struct vp_failures {
     __u64 devices_full;     /* a device found no room in `devices` */
     __u64 exits_full;       /* a reason found no room in `vm_exits` */
 };
-VP_ASSERT(sizeof(struct vp_failures) == 72);
+VP_ASSERT(sizeof(struct vp_failures) == 88);
 #define VP_BUSY_TRIES 8
 
 /* What agents agree on from one to the next. Map `agents`, one entry; 0: no agent said it yet. */

@@ -1,50 +1,208 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Who ran, and how long each VM's threads waited to. */
-#include "bpf/maps.h"
+/* Who ran, and how long each VM's threads waited to, and for whom. */
+#include "bpf/slices.h"
+#include "bpf/waits.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* The queue of the CPU that a task is on, whatever the task's class. Not by the symbol `runqueues`,
+ * which kernels without CONFIG_KALLSYMS_ALL do not let programs have. */
+static __always_inline const struct rq* queue_of(const struct task_struct* task) {
+    return task->se.cfs_rq->rq;
+}
+
+static __always_inline void add_history(struct vp_history* to, const struct vp_history* from) {
+    for (int i = 0; i < VP_WAIT_BUCKETS; ++i) {
+        if (from->counts[i]) __sync_fetch_and_add(&to->counts[i], from->counts[i]);
+    }
+    for (int i = 0; i < VP_BYS; ++i) {
+        if (!from->by[i].waits) continue;
+        __sync_fetch_and_add(&to->by[i].ns, from->by[i].ns);
+        __sync_fetch_and_add(&to->by[i].waits, from->by[i].waits);
+    }
+    __sync_fetch_and_add(&to->merged, from->merged);
+    __sync_fetch_and_add(&to->moves, from->moves);
+    __sync_fetch_and_add(&to->node_moves, from->node_moves);
+}
+
 /* The thread has ended: its record is free, and what it used in its life goes to its VM. In this
  * order, and with an agent that reads `vms` first, a sample counts the thread once or not at all,
  * which the next one makes good, and never twice. */
-static __always_inline void retire(struct vp_thread* thread) {
+static __noinline int retire(struct vp_thread* thread, struct vp_wait* wait) {
     __u32 tgid = thread->tgid;
+    __u32 role = thread->role;
     __u64 run_ns = thread->run_ns;
     __u64 run_delay_ns = thread->run_delay_ns;
     __u64 switches = thread->switches;
     /* An exchange, so that neither compiler nor CPU moves it behind what follows. */
+    __sync_lock_test_and_set(&thread->tid, VP_TID_CLAIMED);
+    struct vp_history* ended = bpf_map_lookup_elem(&ended_waits, &tgid);
+    if (ended) {
+        add_history(ended, &wait->all);
+    } else if (bpf_map_update_elem(&ended_waits, &tgid, &wait->all, BPF_NOEXIST)) {
+        count_failure(waits_full);
+    }
     __sync_lock_test_and_set(&thread->tid, 0);
     struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
-    if (!vm) return;
+    if (!vm) return 0;
     __sync_fetch_and_add(&vm->ended_run_ns, run_ns);
     __sync_fetch_and_add(&vm->ended_run_delay_ns, run_delay_ns);
     __sync_fetch_and_add(&vm->ended_switches, switches);
+    if (role < VP_ROLES) __sync_fetch_and_add(&vm->ended_role_ns[role], run_ns);
     if (__sync_fetch_and_add(&vm->threads, -1) == 1) vm->ended_ns = bpf_ktime_get_boot_ns();
+    return 0;
 }
 
-/* Both tasks are looked at, and a task that is no VM's costs two misses in task storage. The
- * arguments after `next` changed places in 5.18 and are not needed. */
+static __always_inline struct vp_wait* wait_at(__u32 place_plus_1) {
+    __u32 place = place_plus_1 - 1;
+    return bpf_map_lookup_elem(&waits, &place);
+}
+
+/* Of the slice of a task that is no VM's thread. */
+static __always_inline __u64 owner_of(const struct task_struct* task) {
+    if (!task->pid) return VP_SLICE_IDLE;
+    if (task->flags & PF_KTHREAD) return VP_SLICE_KERNEL;
+    return (__u64)task->tgid << 32 | VP_SLICE_HOST;
+}
+
+static __always_inline __u64 owner_of_vm(const struct task_struct* task,
+                                         const struct vp_thread* thread) {
+    return (__u64)thread->tgid << 32 | (VP_SLICE_VM + role_of(task));
+}
+
+/* The slice that goes on now on a CPU whose lock is held. */
+static __always_inline void running_slice(const struct vp_cpu* cpu, const struct rq* rq,
+                                          struct vp_slice* slice) {
+    const struct task_struct* task = rq->curr;
+    if (!task || (__u32)task->pid != cpu->tid || rq->clock <= cpu->since_ns) return;
+    struct vp_slot slot = {cpu->place_plus_1};
+    const struct vp_thread* thread = cpu->place_plus_1 ? thread_record(&slot, task->pid) : 0;
+    slice->owner = thread ? owner_of_vm(task, thread) : owner_of(task);
+    slice->ns = rq->clock - cpu->since_ns;
+    if ((__u32)slice->owner == VP_SLICE_HOST) copy_process_comm(slice->comm, task);
+}
+
+/* A VM's thread leaves its CPU. */
+static __always_inline void leave(struct task_struct* task, struct vp_thread* thread,
+                                  struct vp_wait* wait, const struct rq* rq, __u64 clock) {
+    thread->run_ns = task->se.sum_exec_runtime;
+    thread->on_cpu = 0;
+    thread->role = role_of(task);
+    catch_up(task, thread, &wait->all);
+    wait->quota_base_ns = quota_base(task, rq, clock);
+    /* Not at sched_process_exit: a thread still uses its CPU from there to here. */
+    if (task->__state & TASK_DEAD) retire(thread, wait);
+}
+
+/* A VM's thread comes onto a CPU. The kernel adds the end of its wait to run_delay only after this
+ * tracepoint, by this same clock. */
+static __always_inline void arrive(struct task_struct* task, struct vp_thread* thread,
+                                   struct vp_wait* wait, const struct rq* rq, __u64 clock,
+                                   struct vp_cpu* cpu, __u32 number) {
+    struct vp_history* all = &wait->all;
+    const __u64 queued = task->sched_info.last_queued;
+    thread->on_cpu = number + 1;
+    if (wait->cpu_plus_1 != number + 1) {
+        if (wait->cpu_plus_1) {
+            ++all->moves;
+            if (wait->node != cpu->node) ++all->node_moves;
+        }
+        wait->cpu_plus_1 = number + 1;
+        wait->node = cpu->node;
+    }
+    if (task->sched_info.run_delay != thread->run_delay_ns) catch_up(task, thread, all);
+    if (!queued) return;
+    const __u64 waited = clock > queued ? clock - queued : 0;
+    ++all->counts[wait_bucket(wait->moved_ns + waited)];
+    wait->moved_ns = 0;
+    ++thread->switches;
+    if (!waited) return;
+    thread->run_delay_ns += waited;
+    const __u64 quota = quota_part(wait, task, rq, clock, waited);
+    if (quota) {
+        all->by[VP_BY_QUOTA].ns += quota;
+        ++all->by[VP_BY_QUOTA].waits;
+    }
+    if (waited > quota) {
+        const struct vp_slice none = {};
+        charge_slices(cpu, all, thread->tgid, waited - quota, &none);
+    }
+}
+
+/* Of a task that is no VM's: whether it has storage of any kind, its name where its slice is a new
+ * one. The arguments after `next` changed places in 5.18 and are not needed. */
 SEC("tp_btf/sched_switch")
 int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct task_struct* next) {
-    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, prev, 0, 0);
-    if (slot) {
-        struct vp_thread* thread = thread_record(slot, prev->pid);
-        if (thread) {
-            thread->run_ns = prev->se.sum_exec_runtime;
-            thread->run_delay_ns = prev->sched_info.run_delay;
-            thread->switches = prev->sched_info.pcount;
-            thread->on_cpu = 0;
-            /* Not at sched_process_exit: a thread still uses its CPU from there to here. */
-            if (prev->__state & TASK_DEAD) retire(thread);
-        }
+    __u32 number = bpf_get_smp_processor_id();
+    struct vp_cpu* cpu = bpf_map_lookup_elem(&cpus, &number);
+    if (!cpu) return 0;
+    const struct rq* rq = queue_of(prev);
+    const __u64 clock = rq->clock;
+    const __u64 slice_ns = cpu->since_ns ? clock - cpu->since_ns : 0;
+    cpu->since_ns = clock;
+
+    __u32 place_plus_1 = cpu->place_plus_1;
+    if (cpu->tid != (__u32)prev->pid || prev->__state & TASK_DEAD) {
+        /* Its coming was not seen; or it became a VM's thread on its CPU and must not be missed. */
+        struct vp_slot* slot = bpf_task_storage_get(&thread_slots, prev, 0, 0);
+        place_plus_1 = slot ? slot->place_plus_1 : 0;
     }
-    slot = bpf_task_storage_get(&thread_slots, next, 0, 0);
-    if (slot) {
-        struct vp_thread* thread = thread_record(slot, next->pid);
-        if (thread) thread->on_cpu = bpf_get_smp_processor_id() + 1;
+    struct vp_slot out = {place_plus_1};
+    struct vp_thread* thread = place_plus_1 ? thread_record(&out, prev->pid) : 0;
+    if (thread) {
+        struct vp_wait* wait = wait_at(place_plus_1);
+        end_slice(cpu, owner_of_vm(prev, thread), slice_ns, prev);
+        cpu->floor = cpu->head + 1;
+        if (wait) leave(prev, thread, wait, rq, clock);
+    } else {
+        end_slice(cpu, owner_of(prev), slice_ns, prev);
+    }
+
+    cpu->tid = next->pid;
+    cpu->place_plus_1 = 0;
+    if (!next->bpf_storage) return 0;
+    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, next, 0, 0);
+    if (!slot || !slot->place_plus_1) return 0;
+    place_plus_1 = slot->place_plus_1;
+    thread = thread_record(slot, next->pid);
+    struct vp_wait* wait = wait_at(place_plus_1);
+    if (!thread || !wait) return 0;
+    cpu->place_plus_1 = place_plus_1;
+    arrive(next, thread, wait, rq, clock, cpu, number);
+    return 0;
+}
+
+/* A VM's thread that waits is moved to another CPU: what it has waited is charged to those that had
+ * the CPU that it leaves, whose lock is held. The kernel has added it to run_delay already. */
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(vp_migrate_task, struct task_struct* task, int to) {
+    if (task->on_rq != ON_RQ_MIGRATING || !task->bpf_storage) return 0;
+    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, task, 0, 0);
+    struct vp_thread* thread = slot ? thread_record(slot, task->pid) : 0;
+    if (!thread) return 0;
+    struct vp_wait* wait = wait_at(slot->place_plus_1);
+    __u32 from = task->thread_info.cpu;
+    struct vp_cpu* cpu = bpf_map_lookup_elem(&cpus, &from);
+    const struct rq* rq = queue_of(task); /* still the old one */
+    const __u64 run_delay_ns = task->sched_info.run_delay;
+    if (!wait || !cpu || run_delay_ns <= thread->run_delay_ns) return 0;
+    const __u64 clock = rq->clock;
+    const __u64 waited = run_delay_ns - thread->run_delay_ns;
+    thread->run_delay_ns = run_delay_ns;
+    wait->moved_ns += waited;
+    const __u64 quota = quota_part(wait, task, rq, clock, waited);
+    if (quota) {
+        wait->all.by[VP_BY_QUOTA].ns += quota;
+        ++wait->all.by[VP_BY_QUOTA].waits;
+    }
+    wait->quota_base_ns = quota == waited ? VP_QUOTA_ALL : VP_QUOTA_NO;
+    if (waited > quota) {
+        struct vp_slice running = {};
+        running_slice(cpu, rq, &running);
+        charge_slices(cpu, &wait->all, thread->tgid, waited - quota, &running);
     }
     return 0;
 }

@@ -162,6 +162,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     app.add_option("--log-level", options.log_level, "What goes to standard error")
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+    app.add_flag("--bpf-stats", options.bpf_stats,
+                 "Measure what our BPF programs cost, which makes each dearer, and say it");
     app.add_flag("--check-config", check_config, "Only check the options and the file, then end");
     app.add_flag("--unpin", unpin, "Remove the counters kept in bpffs, then end");
     auto* compare = app.add_subcommand(

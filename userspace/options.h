@@ -31,6 +31,7 @@ struct Options {
     Root root;
     Print print = Print::nothing;
     std::optional<std::uint64_t> count;  // samples; absent: until told to end
+    bool bpf_stats = false;
     bool compare_as_json = false;
     std::string log_level = "info";
 };

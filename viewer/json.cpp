@@ -92,6 +92,19 @@ void write_disks(wire::JsonWriter& json, const wire::VmExt& ext) {
     json.close(']');
 }
 
+void write_waits_for(wire::JsonWriter& json, const std::vector<WaitRate>& waits) {
+    json.key("waits_for");
+    json.open('[');
+    for (const auto& wait : waits) {
+        json.open('{');
+        write_text(json, "who", wait.who);
+        write_text_or_null(json, "name", wait.name);
+        json.member_or_null("percent", rounded(wait.percent));
+        json.close('}');
+    }
+    json.close(']');
+}
+
 void write_vm(wire::JsonWriter& json, const VmView& view) {
     const auto& vm = view.state->vm;
     const auto& rates = view.rates;
@@ -110,6 +123,9 @@ void write_vm(wire::JsonWriter& json, const VmView& view) {
     json.member_or_null("pid", ext.pid);
     json.member_or_null("rss_bytes", ext.rss_bytes);
     json.member_or_null("run_delay_percent", rounded(rates.run_delay_percent));
+    json.member_or_null("wait_p50_ns", ext.wait ? ext.wait->p50_ns : std::nullopt);
+    json.member_or_null("wait_p99_ns", ext.wait ? ext.wait->p99_ns : std::nullopt);
+    write_waits_for(json, rates.waits_for);
     json.member_or_null("read_ops_s", rounded(rates.read_ops_s));
     json.member_or_null("write_ops_s", rounded(rates.write_ops_s));
     json.member_or_null("read_bytes_s", rounded(rates.read_bytes_s));

@@ -107,7 +107,55 @@ void write_kvm(JsonWriter& json, const KvmCounters& kvm) {
     json.close('}');
 }
 
-void write_vm_ext(JsonWriter& json, const VmExt& ext) {
+void write_wait(JsonWriter& json, const WaitExt& wait) {
+    json.key("wait");
+    json.open('{');
+    json.key("counts");
+    json.open('[');
+    for (const auto count : wait.counts)
+        json.number(count);
+    json.close(']');
+    json.member("merged", wait.merged);
+    json.member("p50_ns", wait.p50_ns);
+    json.member("p99_ns", wait.p99_ns);
+    json.key("by_ns");
+    json.open('{');
+    for (std::size_t i = 0; i < wait_classes.size(); ++i) {
+        if (wait.by_ns[i] != 0) json.member(wait_classes[i], wait.by_ns[i]);
+    }
+    json.close('}');
+    json.key("culprits");
+    json.open('[');
+    for (const auto& culprit : wait.culprits) {
+        json.open('{');
+        json.key("who");
+        json.string(culprit.who, 16);
+        if (!culprit.name.empty()) {
+            json.key("name");
+            json.string(culprit.name, longest_name);
+        }
+        json.member("ns", culprit.ns);
+        json.member("waits", culprit.waits);
+        json.close('}');
+    }
+    json.close(']');
+    json.close('}');
+}
+
+void write_role(JsonWriter& json, const RoleExt& role) {
+    json.key("role");
+    json.open('{');
+    json.member("vcpu_ns", role.vcpu_ns);
+    json.member("emulator_ns", role.emulator_ns);
+    json.member("io_ns", role.io_ns);
+    json.member("vhost_ns", role.vhost_ns);
+    json.close('}');
+}
+
+// Lean: without what is long, for a VM that does not fit a datagram otherwise.
+enum class Detail { standard, lean, extended };
+
+void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
     json.key("ext");
     json.open('{');
     json.member("pid", ext.pid);
@@ -127,10 +175,12 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext) {
         json.close(']');
     }
     if (ext.kvm) write_kvm(json, *ext.kvm);
+    if (ext.role) write_role(json, *ext.role);
+    if (ext.wait && detail == Detail::extended) write_wait(json, *ext.wait);
+    json.member("cpu_moves", ext.cpu_moves);
+    json.member("node_moves", ext.node_moves);
     json.close('}');
 }
-
-enum class Detail { standard, extended };
 
 void write_vm(JsonWriter& json, const Vm& vm, Detail detail) {
     json.open('{');
@@ -143,7 +193,7 @@ void write_vm(JsonWriter& json, const Vm& vm, Detail detail) {
     json.member_or_null("cpu", vm.cpu);
     json.member_or_null("ram", vm.ram);
     json.member_or_null("maxram", vm.maxram);
-    if (vm.ext && detail == Detail::extended) write_vm_ext(json, *vm.ext);
+    if (vm.ext && detail != Detail::standard) write_vm_ext(json, *vm.ext, detail);
     json.close('}');
 }
 
@@ -158,6 +208,21 @@ void write_self(JsonWriter& json, const AgentCost& cost) {
     json.member("omitted_vms", cost.omitted_vms);
     json.member("update_failures", cost.update_failures);
     json.member("lost_completions", cost.lost_completions);
+    const auto write_pairs = [&](std::string_view key, const auto& rows, auto first, auto second) {
+        if (rows.empty()) return;
+        json.key(key);
+        json.open('{');
+        for (const auto& row : rows) {
+            json.text_key(row.name, longest_name);
+            json.open('[');
+            json.number(row.*first);
+            json.number(row.*second);
+            json.close(']');
+        }
+        json.close('}');
+    };
+    write_pairs("programs", cost.programs, &ProgramCost::runs, &ProgramCost::ns);
+    write_pairs("maps", cost.maps, &MapUse::used, &MapUse::most);
     json.close('}');
 }
 
@@ -287,10 +352,11 @@ void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagr
         one.clear();
         JsonWriter json(one);
         write_vm(json, vm, detail);
-        if (one.size() > room_later && extended) {
+        for (const auto less : {Detail::lean, Detail::standard}) {
+            if (one.size() <= room_later || !extended) break;
             one.clear();
-            JsonWriter plain(one);
-            write_vm(plain, vm, Detail::standard);
+            JsonWriter shorter(one);
+            write_vm(shorter, vm, less);
         }
         const bool part_has_vms = vms.size() > part_begin;
         const bool fits_here = vms.size() - part_begin + 1 + one.size() <= room;

@@ -4,10 +4,12 @@
 // absent (std::nullopt, an empty list), never 0.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "wire/histogram.h"
@@ -97,6 +99,49 @@ struct KvmCounters {
     bool operator==(const KvmCounters&) const = default;
 };
 
+// One of those that had the CPU while a VM waited for it.
+struct Culprit {
+    std::string who;   // "vm", "process", or one of wait_classes
+    std::string name;  // of the VM or the process
+    std::uint64_t ns = 0;
+    std::uint64_t waits = 0;  // of which it had a part
+
+    bool operator==(const Culprit&) const = default;
+};
+
+// What waiting for a CPU is charged to, in the order of WaitExt::by_ns.
+inline constexpr std::array<std::string_view, 9> wait_classes{
+    "unknown", "quota", "own_vcpu", "own_emulator", "own_io", "kernel", "idle", "process", "vm"};
+
+// The waits for a CPU of one VM's threads. Cumulative, but for the quantiles.
+struct WaitExt {
+    // By length: under 2^10 ns; bucket k from 2^(9+k) to under 2^(10+k) ns; the last of
+    // wait_buckets 2^32 ns and over. Zeros at the end are left out.
+    std::vector<std::uint64_t> counts;
+    std::optional<std::uint64_t> merged;   // waits whose own length was not seen
+    std::optional<std::uint64_t> p50_ns;   // of the waits of the last interval
+    std::optional<std::uint64_t> p99_ns;   // likewise
+    std::array<std::uint64_t, 9> by_ns{};  // by wait_classes; the sum is that of all waits
+    std::vector<Culprit> culprits;         // the worst, of the last interval before all
+
+    bool operator==(const WaitExt&) const = default;
+};
+// For a person: "web3", "cc1plus (process)", "its own CPU quota".
+std::string culprit_text(std::string_view who, std::string_view name);
+
+inline constexpr std::size_t wait_buckets = 24;
+inline constexpr std::size_t most_culprits = 5;
+
+// CPU time by what the VM's threads are for. Cumulative; sums up to VmExt::cpu_ns.
+struct RoleExt {
+    std::uint64_t vcpu_ns = 0;
+    std::uint64_t emulator_ns = 0;
+    std::uint64_t io_ns = 0;
+    std::uint64_t vhost_ns = 0;
+
+    bool operator==(const RoleExt&) const = default;
+};
+
 struct VmExt {
     std::optional<std::uint64_t> pid;
     std::optional<std::uint64_t> start;  // start of the process, ns since the host booted
@@ -110,6 +155,10 @@ struct VmExt {
     // One for each device that the VM used; empty where it is known to have used none.
     std::optional<std::vector<BlockCounters>> block;
     std::optional<KvmCounters> kvm;  // absent for a VM that had no exit
+    std::optional<RoleExt> role;
+    std::optional<WaitExt> wait;
+    std::optional<std::uint64_t> cpu_moves;   // times a thread came onto another CPU than before
+    std::optional<std::uint64_t> node_moves;  // and onto one of another NUMA node
 
     bool operator==(const VmExt&) const = default;
 };
@@ -126,6 +175,25 @@ struct Vm {
     bool operator==(const Vm&) const = default;
 };
 
+// What one of our BPF programs has cost since it was loaded, as the kernel counts it.
+struct ProgramCost {
+    std::string name;
+    std::uint64_t runs = 0;
+    std::uint64_t ns = 0;
+
+    bool operator==(const ProgramCost&) const = default;
+};
+
+// How full one of our BPF maps is.
+struct MapUse {
+    std::string name;
+    std::uint64_t used = 0;
+    std::uint64_t most = 0;
+
+    bool operator==(const MapUse&) const = default;
+};
+inline constexpr std::size_t most_programs_or_maps = 64;
+
 // What the agent itself costs and what it failed to do. Cumulative since HostExt::boot.
 struct AgentCost {
     std::optional<std::uint64_t> cpu_ns;            // of the whole agent process
@@ -136,6 +204,8 @@ struct AgentCost {
     std::optional<std::uint64_t> omitted_vms;       // VMs left out because they did not fit
     std::optional<std::uint64_t> update_failures;   // kernel records that found no place
     std::optional<std::uint64_t> lost_completions;  // block requests whose end was never seen
+    std::vector<ProgramCost> programs;              // empty unless the agent was asked to measure
+    std::vector<MapUse> maps;
 
     bool operator==(const AgentCost&) const = default;
 };

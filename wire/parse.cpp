@@ -179,6 +179,10 @@ class Reader {
         out.switches = counter(object, "switches");
         out.rss_bytes = counter(object, "rss_bytes");
         if (dom::object kvm; sub_object(object, "kvm", kvm)) read_kvm(kvm, out.kvm.emplace());
+        out.cpu_moves = counter(object, "cpu_moves");
+        out.node_moves = counter(object, "node_moves");
+        if (dom::object role; sub_object(object, "role", role)) read_role(role, out.role.emplace());
+        if (dom::object wait; sub_object(object, "wait", wait)) read_wait(wait, out.wait.emplace());
         dom::array blocks;
         if (!array(object, "block", Need::nothing, blocks)) return;
         if (blocks.size() > most_blocks) return fail(FrameFault::out_of_range, "block");
@@ -214,6 +218,47 @@ class Reader {
             }
             exits.reason = reason;
             out.reasons.push_back(std::move(exits));
+        }
+    }
+
+    void read_role(dom::object object, RoleExt& out) {
+        out.vcpu_ns = counter(object, "vcpu_ns").value_or(0);
+        out.emulator_ns = counter(object, "emulator_ns").value_or(0);
+        out.io_ns = counter(object, "io_ns").value_or(0);
+        out.vhost_ns = counter(object, "vhost_ns").value_or(0);
+    }
+
+    void read_wait(dom::object object, WaitExt& out) {
+        out.merged = counter(object, "merged");
+        out.p50_ns = counter(object, "p50_ns");
+        out.p99_ns = counter(object, "p99_ns");
+        if (dom::array counts; array(object, "counts", Need::nothing, counts)) {
+            if (counts.size() > wait_buckets) return fail(FrameFault::out_of_range, "counts");
+            for (const auto element : counts) {
+                std::uint64_t value = 0;
+                if (element.get(value) != simdjson::SUCCESS) {
+                    return fail(FrameFault::wrong_type, "counts");
+                }
+                out.counts.push_back(value);
+            }
+        }
+        if (dom::object by; sub_object(object, "by_ns", by)) {
+            for (std::size_t i = 0; i < wait_classes.size(); ++i)
+                out.by_ns[i] = counter(by, wait_classes[i]).value_or(0);
+        }
+        dom::array culprits;
+        if (!array(object, "culprits", Need::nothing, culprits)) return;
+        if (culprits.size() > most_culprits) return fail(FrameFault::out_of_range, "culprits");
+        for (const auto element : culprits) {
+            dom::object culprit;
+            if (element.get(culprit) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, "culprits");
+            }
+            auto& read = out.culprits.emplace_back();
+            name(culprit, "who", 16, read.who);
+            text(culprit, "name", Need::nothing, longest_name, read.name);
+            read.ns = counter(culprit, "ns").value_or(0);
+            read.waits = counter(culprit, "waits").value_or(0);
         }
     }
 
@@ -328,6 +373,28 @@ class Reader {
         out.omitted_vms = counter(object, "omitted_vms");
         out.update_failures = counter(object, "update_failures");
         out.lost_completions = counter(object, "lost_completions");
+        read_pairs(object, "programs", out.programs);
+        read_pairs(object, "maps", out.maps);
+    }
+
+    // {"name":[number, number]}
+    template <class Row>
+    void read_pairs(dom::object object, std::string_view key, std::vector<Row>& out) {
+        dom::object rows;
+        if (!sub_object(object, key, rows)) return;
+        if (rows.size() > most_programs_or_maps) return fail(FrameFault::out_of_range, key);
+        for (const auto field : rows) {
+            dom::array pair;
+            std::uint64_t first = 0;
+            std::uint64_t second = 0;
+            if (field.value.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
+                pair.at(0).get(first) != simdjson::SUCCESS ||
+                pair.at(1).get(second) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, key);
+            }
+            if (field.key.size() > longest_name) return fail(FrameFault::out_of_range, key);
+            out.push_back({std::string(field.key), first, second});
+        }
     }
 
     std::optional<FrameError> fault_;

@@ -38,6 +38,7 @@ class Run:
 
     kernel: str
     machines: dict = field(default_factory=dict)  # [mark][virtual machine]
+    throttled: dict = field(default_factory=dict)  # [mark]: of the machine with a quota, in us
     disks: dict = field(default_factory=dict)  # [mark][disk]: numbers of /proc/diskstats
     kvm: dict = field(default_factory=dict)  # [mark]: exits, ns polled well, in vain, ns asleep
     frames: dict = field(default_factory=dict)  # [run of the agent]: all its frames
@@ -120,6 +121,8 @@ def read(kernel, text):
             numbers = [int(text) for text in words[2:]]
             sums = [sum(numbers[3 + i :: 3]) for i in range(3)]
             run.machines.setdefault(words[0], {})[words[1]] = Machine(*numbers[:3], *sums)
+        elif word == "throttled":
+            run.throttled[words[0]] = int(words[1])
         elif word == "disks":
             lines = [words[i : i + 20] for i in range(1, len(words), 20)]
             run.disks[words[0]] = {disk[2]: [int(text) for text in disk[3:]] for disk in lines}

@@ -22,6 +22,7 @@ IO_PERCENT = 0.5
 TIME_PERCENT = 10
 # A vCPU that was stopped while it waited has waited longer for KVM already than was told to us.
 KVM_PERCENT = 3
+WAIT_PERCENT = 2
 # Fields of /proc/diskstats after the name (Documentation/admin-guide/iostats.rst).
 READS, READ_SECTORS, READ_MS, WRITES, WRITTEN_SECTORS, WRITE_MS, FLUSHES = 0, 2, 3, 4, 6, 7, 15
 SECTOR = 512
@@ -77,8 +78,8 @@ class OtherKernel(unittest.TestCase):
     def test_the_agent_mounts_bpffs_and_pins_its_counters_there(self):
         kind, *pins = self.boot.words["bpffs"].split()
         self.assertEqual(kind, "bpf")
-        for name in ("vms", "threads", "vm_block", "requests", "cgroups", "failures", "agents",
-                     "devices", "vm_exits"):
+        for name in ("vms", "threads", "waits", "ended_waits", "culprits", "vm_block", "requests",
+                     "devices", "vm_exits", "cgroups", "failures", "agents"):
             self.assertIn(name, pins)
 
     # --- CPU
@@ -92,6 +93,48 @@ class OtherKernel(unittest.TestCase):
                                      ("switches", "switches")):
                     self.near(f"{name} {ours}", self.grown(name, "watched", "counted", ours),
                               self.kernel_grown(name, "watched", "counted", theirs), CPU_PERCENT)
+
+    # --- waits for a CPU
+
+    def waited(self, name):
+        """(grown by_ns, grown culprits, grown number of waits) from "rivals" to "fought"."""
+        exts = [self.boot.vm(mark, name)["ext"] for mark in ("rivals", "fought")]
+        old, new = (ext["wait"] for ext in exts)
+        by = {who: ns - old["by_ns"].get(who, 0) for who, ns in new["by_ns"].items()}
+        rows = {(row["who"], row.get("name")): row["ns"] for row in old["culprits"]}
+        culprits = {(row["who"], row.get("name")):
+                    row["ns"] - rows.get((row["who"], row.get("name")), 0)
+                    for row in new["culprits"]}
+        counted = [sum(wait["counts"]) + wait["merged"] for wait in (old, new)]
+        return by, culprits, counted[1] - counted[0]
+
+    def test_waits_are_all_counted_and_charged(self):
+        for name in ("burn", "rival", "capped"):
+            with self.subTest(name):
+                by, _, waits = self.waited(name)
+                self.near(f"{name} waits", waits, self.grown(name, "rivals", "fought",
+                                                             "switches"), CPU_PERCENT)
+                self.near(f"{name} waited for all, ns", sum(by.values()),
+                          self.grown(name, "rivals", "fought", "run_delay_ns"), CPU_PERCENT)
+
+    def test_two_on_one_cpu_blame_each_other(self):
+        for victim, culprit in (("burn", "rival"), ("rival", "burn")):
+            with self.subTest(victim):
+                by, culprits, _ = self.waited(victim)
+                waited = sum(by.values())
+                charged = culprits["vm", culprit]
+                ran = self.kernel_grown(culprit, "rivals", "fought", "run_ns")
+                figure(f"{victim} waited for {culprit}, ns", charged, ran)
+                self.assertLessEqual(abs(charged - ran), waited * WAIT_PERCENT / 100)
+                self.assertGreater(charged, waited * 0.5)
+
+    def test_the_cpu_quota_is_told_apart(self):
+        by, _, _ = self.waited("capped")
+        throttled = 1000 * (self.boot.throttled["fought"] - self.boot.throttled["rivals"])
+        figure("capped waited for its quota, ns", by["quota"], throttled)
+        # At a mark it may be throttled: a period of 100 ms.
+        self.assertLessEqual(abs(by["quota"] - throttled), throttled * WAIT_PERCENT / 100 + 100e6)
+        self.assertGreater(by["quota"], sum(by.values()) * 0.8)
 
     def test_cpu_of_vms_that_began_after_the_agent(self):
         for name in ("writer", "reader", "cached"):

@@ -26,6 +26,8 @@ PINS = pathlib.Path("/sys/fs/bpf/virtpulse")
 MAPS = {
     "agents": ("vp_agents", "boot_to_epoch_ns"),
     "cgroups": ("vp_owner", "start_ns"),
+    "culprits": ("vp_culprit", "last_wait"),
+    "ended_waits": ("vp_history", "node_moves"),
     "devices": ("vp_device", "served_ns"),
     "failures": ("vp_failures", "lost_completions"),
     "requests": ("vp_request", "issued_ns"),
@@ -33,6 +35,7 @@ MAPS = {
     "vm_block": ("vp_block", "write_bytes"),
     "vm_exits": ("vp_exits", "outside_ns"),
     "vms": ("vp_vm", "since_ns"),
+    "waits": ("vp_wait", "quota_base_ns"),
 }
 # A guest's name is the machine's, and several builds may run the tests at once.
 NAME = f"a{os.getpid()}"
@@ -263,7 +266,7 @@ def stopped(*pids):
         os.kill(pid, signal.SIGSTOP)
     try:
         for pid in pids:
-            while any(_state(pid, tid) not in "TtZX" for tid in threads_of(pid)):
+            while any(thread_state(pid, tid) not in "TtZX" for tid in threads_of(pid)):
                 time.sleep(0.002)
         yield
     finally:
@@ -271,7 +274,7 @@ def stopped(*pids):
             os.kill(pid, signal.SIGCONT)
 
 
-def _state(pid, tid):
+def thread_state(pid, tid):
     try:
         text = pathlib.Path(f"/proc/{pid}/task/{tid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -54,6 +54,37 @@ std::optional<std::uint64_t> total(const wire::VmExt& ext,
     return sum;
 }
 
+// What the BPF programs cost so far, where it was measured.
+std::string kernel_side(const wire::AgentCost& cost) {
+    std::string text;
+    for (const auto& program : cost.programs) {
+        if (program.runs == 0) continue;
+        text += fmt::format("  {}: {} runs of {:.0f} ns\n", sanitised(program.name), program.runs,
+                            static_cast<double>(program.ns) / static_cast<double>(program.runs));
+    }
+    for (const auto& map : cost.maps) {
+        if (map.used * 2 > map.most) {
+            text += fmt::format("  the map {} has {} of {} entries\n", sanitised(map.name),
+                                map.used, map.most);
+        }
+    }
+    return text;
+}
+
+// Of the last interval: how long the longest waits were, and what for.
+std::string waits(const wire::VmExt& ext) {
+    if (!ext.wait) return right(unknown, 8);
+    const auto& p99_ns = ext.wait->p99_ns;
+    std::string text = right(
+        p99_ns ? fmt::format("{:.3f}", static_cast<double>(*p99_ns) / 1e6) : std::string(unknown),
+        8);
+    if (p99_ns && !ext.wait->culprits.empty()) {
+        const auto& worst = ext.wait->culprits.front();
+        text += "  " + wire::culprit_text(worst.who, sanitised(worst.name));
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string frame_as_table(const wire::Frame& frame) {
@@ -68,10 +99,11 @@ std::string frame_as_table(const wire::Frame& frame) {
          host.ext ? host.ext->missing : std::map<std::string, std::string>{}) {
         text += "  no " + sanitised(what) + ": " + sanitised(why) + '\n';
     }
+    if (host.ext && host.ext->self) text += kernel_side(*host.ext->self);
     text += "  " + fitted("vm", 24, Align::left) + " " + fitted("state", 13, Align::left) +
             right("cpu %", 7) + right("cpu s", 10) + right("delay s", 10) + right("switches", 10) +
             right("ram MiB", 8) + right("reads", 9) + right("read MiB", 10) + right("writes", 9) +
-            right("write MiB", 10) + '\n';
+            right("write MiB", 10) + right("p99 ms", 8) + "  waits for\n";
     const wire::VmExt none;
     for (const auto& vm : frame.vms) {
         const auto& ext = vm.ext ? *vm.ext : none;
@@ -83,7 +115,8 @@ std::string frame_as_table(const wire::Frame& frame) {
                 right(whole(total(ext, &wire::BlockCounters::read_ops)), 9) +
                 right(decimal(mebibytes(total(ext, &wire::BlockCounters::read_bytes))), 10) +
                 right(whole(total(ext, &wire::BlockCounters::write_ops)), 9) +
-                right(decimal(mebibytes(total(ext, &wire::BlockCounters::write_bytes))), 10) + '\n';
+                right(decimal(mebibytes(total(ext, &wire::BlockCounters::write_bytes))), 10) +
+                waits(ext) + '\n';
     }
     return text;
 }

@@ -5,14 +5,17 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_block.h"
 #include "userspace/probe/fold_kvm.h"
+#include "userspace/probe/fold_wait.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
+#include "userspace/proc/cpu_nodes.h"
 #include "userspace/proc/file.h"
 #include "userspace/proc/hypervisor_search.h"
 #include "userspace/proc/process_cgroup.h"
@@ -61,14 +64,15 @@ class EbpfSource final : public VmSource {
   public:
     EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
                std::optional<PinDirectory> pins, std::map<std::string, std::string> missing,
-               bool has_kvm)
+               bool has_kvm, bool measure_programs)
         : root_(std::move(root)),
           pins_(std::move(pins)),
           probe_(std::move(probe)),
           search_(std::move(search)),
           devices_(root_),
           missing_(std::move(missing)),
-          has_kvm_(has_kvm) {}
+          has_kvm_(has_kvm),
+          measure_programs_(measure_programs) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
@@ -83,6 +87,7 @@ class EbpfSource final : public VmSource {
         std::vector<std::uint64_t> cgroups;
         ThreadUse highest;            // the counters never go back, whatever a reading missed
         std::uint32_t unadopted = 0;  // of vp_vm, when threads were last adopted
+        WaitMemory waits;
     };
 
     Result<void> settle_pinned();
@@ -92,6 +97,9 @@ class EbpfSource final : public VmSource {
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
+    void report_waits(SourceReport& report);
+    void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
+    Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
 
@@ -102,6 +110,7 @@ class EbpfSource final : public VmSource {
     BlockDevices devices_;
     std::map<std::string, std::string> missing_;
     bool has_kvm_;
+    bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_ = 0;
     std::map<ProcessKey, Watched> watched_;
     Fold fold_;
@@ -112,6 +121,8 @@ class EbpfSource final : public VmSource {
     std::vector<DeviceRow> device_rows_;
     std::map<BlockPlace, vp_block> last_block_;
     BlockAheadSplit ahead_;
+    std::vector<EndedWaitsRow> ended_rows_;
+    std::vector<CulpritRow> culprit_rows_;
     steady_clock::time_point next_search_{};
     steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
     bool adopt_due_ = false;
@@ -127,6 +138,7 @@ Result<void> EbpfSource::settle_pinned() {
             const auto stat = and_then(text, parse_process_stat);
             return stat && !stat->is_dead() && stat->start_ticks == ticks_of(start_ns);
         });
+    if (const auto done = settle_waits(settled); !done) return done;
     for (const auto place : settled.free_places)
         threads[place] = {};
     for (const auto tgid : settled.gone_vms)
@@ -148,6 +160,29 @@ Result<void> EbpfSource::settle_pinned() {
     return {};
 }
 
+// Threads that ended meanwhile leave their waits to their VM; what is of VMs that are gone goes.
+Result<void> EbpfSource::settle_waits(const Takeover& settled) {
+    if (const auto read = probe_.read_ended_waits(ended_rows_); !read) return read;
+    std::map<std::uint32_t, vp_history> ended;
+    for (const auto& [tgid, history] : ended_rows_)
+        ended[tgid] = history;
+    for (const auto& [tgid, place] : settled.ended_places) {
+        add_history(ended[tgid], probe_.waits()[place].all);
+        if (const auto done = probe_.replace_ended_waits({tgid, ended[tgid]}); !done) return done;
+    }
+    if (const auto read = probe_.read_culprits(culprit_rows_); !read) return read;
+    const auto lives = [&](std::uint32_t tgid) {
+        return std::ranges::find(settled.vms, tgid, &VmRow::tgid) != settled.vms.end();
+    };
+    for (const auto& [tgid, history] : ended) {
+        if (!lives(tgid)) probe_.remove_ended_waits(tgid);
+    }
+    for (const auto& [key, culprit] : culprit_rows_) {
+        if (!lives(key.victim) || (key.tgid != 0 && !lives(key.tgid))) probe_.remove_culprit(key);
+    }
+    return {};
+}
+
 Result<void> EbpfSource::start() {
     if (pins_) {
         if (const auto settled = settle_pinned(); !settled) return settled;
@@ -155,6 +190,9 @@ Result<void> EbpfSource::start() {
     const auto agreed = probe_.agree({epoch_of_boot_ns()});
     if (!agreed) return agreed.error();
     boot_to_epoch_ns_ = agreed->boot_to_epoch_ns;
+    for (const auto& [cpu, node] : read_cpu_nodes(root_)) {
+        if (const auto set = probe_.set_node(cpu, node); !set) return set;
+    }
     if (const auto attached = probe_.attach(); !attached) return attached;
     adopt_due_ = true;
     return {};
@@ -290,18 +328,71 @@ Result<void> EbpfSource::read(SourceReport& report) {
         counters.run_delay_ns = highest.run_delay_ns;
         counters.switches = highest.switches;
         counters.threads = vm.threads;
+        counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
+                                      vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
         report.vms.push_back(std::move(counters));
     }
+    report_waits(report);
     report_block(report);
     report_kvm(report);
+    report_own_cost(report, uses);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
-                                 failures->storage_refused + failures->block_full +
+                                 failures->storage_refused + failures->waits_full +
+                                 failures->culprits_full + failures->block_full +
                                  failures->requests_full + failures->busy_contended +
                                  failures->devices_full + failures->exits_full;
         report.lost_completions = failures->lost_completions;
     }
     return housekeeping();
+}
+
+void EbpfSource::report_waits(SourceReport& report) {
+    auto read = probe_.read_ended_waits(ended_rows_);
+    if (read) read = probe_.read_culprits(culprit_rows_);
+    if (!read) {
+        report.missing["waits"] = read.error().message;
+        return;
+    }
+    const auto sums = fold_waits(probe_.threads(), probe_.waits(), ended_rows_);
+    std::unordered_set<std::uint32_t> known;
+    for (const auto& [tgid, vm] : vm_rows_)
+        known.insert(tgid);
+    for (const auto& [tgid, history] : ended_rows_) {
+        if (!known.contains(tgid)) probe_.remove_ended_waits(tgid);
+    }
+    std::erase_if(culprit_rows_, [&](const CulpritRow& row) {
+        if (known.contains(row.key.victim) && (row.key.tgid == 0 || known.contains(row.key.tgid))) {
+            return false;
+        }
+        probe_.remove_culprit(row.key);
+        return true;
+    });
+    std::ranges::sort(culprit_rows_, {}, [](const CulpritRow& row) { return row.key.victim; });
+    for (auto& vm : report.vms) {
+        const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
+        const auto sum = sums.find(tgid);
+        const auto found = watched_.find(vm.process);
+        if (sum == sums.end() || found == watched_.end()) continue;
+        const auto rows = std::ranges::equal_range(
+            culprit_rows_, tgid, {}, [](const CulpritRow& row) { return row.key.victim; });
+        vm.wait = found->second.waits.advance(sum->second, rows);
+    }
+}
+
+// Of the maps that are read whole anyway.
+void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> uses) {
+    if (measure_programs_) report.programs = probe_.program_costs();
+    std::uint64_t threads = 0;
+    for (const auto& vm : uses)
+        threads += vm.threads;
+    const auto add = [&](const char* map, std::uint64_t used) {
+        report.maps.push_back({map, used, probe_.room_of(map)});
+    };
+    add("vms", vm_rows_.size());
+    add("threads", threads);
+    add("culprits", culprit_rows_.size());
+    add("vm_block", block_rows_.size());
 }
 
 void EbpfSource::report_block(SourceReport& report) {
@@ -382,7 +473,8 @@ void EbpfSource::report_ahead(const BlockPlace& place, const std::string& device
 
 }  // namespace
 
-Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning) {
+Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning,
+                                                   bool measure_programs) {
     quiet_libbpf();
     auto plan = plan_programs(gather_kernel_facts(root));
     if (plan.refusal) return Error{*plan.refusal};
@@ -402,6 +494,9 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
         probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
     }
     if (!probe) return probe.error();
+    if (measure_programs) {
+        if (const auto measuring = probe->measure_programs(); !measuring) return measuring.error();
+    }
     std::string loaded;
     for (const auto& program : plan.programs)
         loaded += " " + program;
@@ -410,7 +505,7 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
     if (!search) return search.error();
     auto source =
         std::make_unique<EbpfSource>(root, std::move(*probe), std::move(*search), std::move(pins),
-                                     plan.missing, plan.loads("vp_kvm_entry"));
+                                     plan.missing, plan.loads("vp_kvm_entry"), measure_programs);
     if (const auto started = source->start(); !started) return started.error();
     return std::unique_ptr<VmSource>(std::move(source));
 }

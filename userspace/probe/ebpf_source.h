@@ -18,6 +18,8 @@ enum class Pinning {
 
 // Loads and attaches the programs that this kernel can have. The error is one line that says what
 // lacks, and what to do.
-Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning);
+// With `measure_programs` the kernel is asked what our programs cost.
+Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning,
+                                                   bool measure_programs = false);
 
 }  // namespace virtpulse::agent

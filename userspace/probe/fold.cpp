@@ -28,7 +28,11 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
     by_tgid_.clear();
     for (const auto& [tgid, vm] : vms) {
         by_tgid_[tgid] = uses_.size();
-        uses_.push_back({tgid, vm, {vm.ended_run_ns, vm.ended_run_delay_ns, vm.ended_switches}, 0});
+        VmUse& use = uses_.emplace_back();
+        use.tgid = tgid;
+        use.vm = vm;
+        use.use = {vm.ended_run_ns, vm.ended_run_delay_ns, vm.ended_switches};
+        std::ranges::copy(vm.ended_role_ns, use.role_ns.begin());
     }
     for (const auto& thread : threads) {
         const std::uint32_t tid = load(thread.tid);
@@ -45,6 +49,7 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
             }
         }
         vm.use.run_ns += use.run_ns;
+        vm.role_ns[load(thread.role) % VP_ROLES] += use.run_ns;
         vm.use.run_delay_ns += use.run_delay_ns;
         vm.use.switches += use.switches;
         ++vm.threads;
@@ -53,6 +58,8 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         vm.use.run_ns = minus(vm.use.run_ns, vm.vm.base_run_ns);
         vm.use.run_delay_ns = minus(vm.use.run_delay_ns, vm.vm.base_run_delay_ns);
         vm.use.switches = minus(vm.use.switches, vm.vm.base_switches);
+        for (std::size_t i = 0; i < VP_ROLES; ++i)
+            vm.role_ns[i] = minus(vm.role_ns[i], vm.vm.base_role_ns[i]);
     }
     return uses_;
 }
@@ -86,6 +93,8 @@ Takeover take_over(std::span<const VmRow> vms, std::span<const vp_thread> thread
             record.ended_run_ns += thread.run_ns;
             record.ended_run_delay_ns += thread.run_delay_ns;
             record.ended_switches += thread.switches;
+            record.ended_role_ns[thread.role % VP_ROLES] += thread.run_ns;
+            result.ended_places.emplace_back(thread.tgid, place);
             result.free_places.push_back(place);
         }
     }

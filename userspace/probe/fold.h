@@ -1,6 +1,7 @@
 // From the kernel's records to one row of counters for each VM. No I/O.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -22,7 +23,8 @@ struct ThreadUse {
 struct VmUse {
     std::uint32_t tgid = 0;
     vp_vm vm{};
-    ThreadUse use;  // since vm.since_ns
+    ThreadUse use;                                  // since vm.since_ns
+    std::array<std::uint64_t, VP_ROLES> role_ns{};  // use.run_ns by VP_ROLE_*
     std::uint64_t threads = 0;
 };
 
@@ -47,6 +49,8 @@ struct Takeover {
     std::vector<VmRow> vms;                // rows with what ended threads used added
     std::vector<std::uint32_t> gone_vms;   // tgids of processes that have ended
     std::vector<std::size_t> free_places;  // in `threads`
+    // Of those the places of threads that ended while their VM went on, with its tgid.
+    std::vector<std::pair<std::uint32_t, std::size_t>> ended_places;
 };
 
 using IsAlive = std::function<bool(std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns)>;

@@ -26,11 +26,25 @@ struct Release {
 using Skeleton = std::unique_ptr<virtpulse_bpf, Release<virtpulse_bpf__destroy>>;
 using Link = std::unique_ptr<bpf_link, Release<bpf_link__destroy>>;
 
-constexpr std::size_t threads_bytes = sizeof(vp_thread) * VP_MAX_THREADS;
-
+// An array map's memory, of one record a thread.
+template <class Record>
 struct Unmap {
-    void operator()(void* memory) const noexcept { munmap(memory, threads_bytes); }
+    void operator()(Record* memory) const noexcept {
+        munmap(memory, sizeof(Record) * VP_MAX_THREADS);
+    }
 };
+template <class Record>
+using Mapped = std::unique_ptr<Record, Unmap<Record>>;
+
+template <class Record>
+Result<Mapped<Record>> map_memory(const bpf_map* map) {
+    void* memory = mmap(nullptr, sizeof(Record) * VP_MAX_THREADS, PROT_READ | PROT_WRITE,
+                        MAP_SHARED, bpf_map__fd(map), 0);
+    if (memory == MAP_FAILED) {
+        return system_error("cannot map the records in " + std::string(bpf_map__name(map)));
+    }
+    return Mapped<Record>(static_cast<Record*>(memory));
+}
 
 int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
     if (level == LIBBPF_DEBUG) return 0;
@@ -93,13 +107,19 @@ void quiet_libbpf() {
 
 struct KernelProbe::Impl {
     Skeleton skeleton;
-    std::unique_ptr<void, Unmap> threads;
+    Mapped<vp_thread> threads;
+    Mapped<vp_wait> waits;
     std::vector<Link> links;  // after the skeleton, so that they go first
     Link adopt;
     Link expire;
+    Fd measuring;
     // Reused from read to read.
     std::vector<std::uint32_t> vm_keys;
     std::vector<vp_vm> vm_values;
+    std::vector<std::uint32_t> ended_keys;
+    std::vector<vp_history> ended_values;
+    std::vector<vp_culprit_key> culprit_keys;
+    std::vector<vp_culprit> culprit_values;
     std::vector<vp_block_key> block_keys;
     std::vector<vp_block> block_values;
     std::vector<vp_exit_key> exits_keys;
@@ -124,12 +144,16 @@ Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirector
         bpf_object__for_each_program(program, impl->skeleton->obj) {
             bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
         }
+        const int cpus = libbpf_num_possible_cpus();
+        if (cpus < 0) return system_error("cannot tell how many CPUs there are", -cpus);
+        bpf_map__set_max_entries(impl->skeleton->maps.cpus, static_cast<std::uint32_t>(cpus));
         impl->skeleton->rodata->queued_by_bio = plan.queued_by_bio();
         impl->skeleton->rodata->queued_is_seen = plan.queued_is_seen();
         bpf_map__set_autocreate(impl->skeleton->maps.vcpus, plan.loads("vp_kvm_entry"));
         bpf_map* map = nullptr;
         bpf_object__for_each_map(map, impl->skeleton->obj) {
             const bool transient = map == impl->skeleton->maps.thread_slots ||
+                                   map == impl->skeleton->maps.cpus ||
                                    map == impl->skeleton->maps.vcpus || bpf_map__is_internal(map);
             if (!pins || transient) {
                 continue;
@@ -151,10 +175,12 @@ Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirector
             std::filesystem::remove(entry.path(), ignored);
         }
     }
-    void* memory = mmap(nullptr, threads_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        impl->fd(impl->skeleton->maps.threads), 0);
-    if (memory == MAP_FAILED) return system_error("cannot map the threads' records");
-    impl->threads.reset(memory);
+    auto threads = map_memory<vp_thread>(impl->skeleton->maps.threads);
+    if (!threads) return threads.error();
+    impl->threads = std::move(*threads);
+    auto waits = map_memory<vp_wait>(impl->skeleton->maps.waits);
+    if (!waits) return waits.error();
+    impl->waits = std::move(*waits);
     return KernelProbe(std::move(impl));
 }
 
@@ -227,6 +253,17 @@ Result<void> KernelProbe::read_devices(std::vector<DeviceRow>& rows) {
     return {};
 }
 
+Result<void> KernelProbe::read_ended_waits(std::vector<EndedWaitsRow>& rows) {
+    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.ended_waits), "ended_waits",
+                                impl_->ended_keys, impl_->ended_values);
+    if (!read) return read;
+    rows.clear();
+    for (std::size_t i = 0; i < impl_->ended_keys.size(); ++i) {
+        rows.push_back({impl_->ended_keys[i], impl_->ended_values[i]});
+    }
+    return {};
+}
+
 Result<void> KernelProbe::read_exits(std::vector<ExitsRow>& rows) {
     const auto read = read_hash(impl_->fd(impl_->skeleton->maps.vm_exits), "vm_exits",
                                 impl_->exits_keys, impl_->exits_values);
@@ -234,6 +271,17 @@ Result<void> KernelProbe::read_exits(std::vector<ExitsRow>& rows) {
     rows.clear();
     for (std::size_t i = 0; i < impl_->exits_keys.size(); ++i) {
         rows.push_back({impl_->exits_keys[i], impl_->exits_values[i]});
+    }
+    return {};
+}
+
+Result<void> KernelProbe::read_culprits(std::vector<CulpritRow>& rows) {
+    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.culprits), "culprits",
+                                impl_->culprit_keys, impl_->culprit_values);
+    if (!read) return read;
+    rows.clear();
+    for (std::size_t i = 0; i < impl_->culprit_keys.size(); ++i) {
+        rows.push_back({impl_->culprit_keys[i], impl_->culprit_values[i]});
     }
     return {};
 }
@@ -259,8 +307,10 @@ Result<vp_agents> KernelProbe::agree(const vp_agents& if_none) {
 }
 
 std::span<vp_thread, VP_MAX_THREADS> KernelProbe::threads() const {
-    return std::span<vp_thread, VP_MAX_THREADS>(static_cast<vp_thread*>(impl_->threads.get()),
-                                                VP_MAX_THREADS);
+    return std::span<vp_thread, VP_MAX_THREADS>(impl_->threads.get(), VP_MAX_THREADS);
+}
+std::span<vp_wait, VP_MAX_THREADS> KernelProbe::waits() const {
+    return std::span<vp_wait, VP_MAX_THREADS>(impl_->waits.get(), VP_MAX_THREADS);
 }
 
 Result<bool> KernelProbe::add_vm(std::uint32_t tgid, const vp_vm& vm) {
@@ -282,6 +332,12 @@ Result<void> KernelProbe::replace_vm(std::uint32_t tgid, const vp_vm& vm) {
 void KernelProbe::remove_vm(std::uint32_t tgid) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid);
 }
+void KernelProbe::remove_ended_waits(std::uint32_t tgid) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.ended_waits), &tgid);
+}
+void KernelProbe::remove_culprit(const vp_culprit_key& key) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.culprits), &key);
+}
 void KernelProbe::remove_block(const vp_block_key& key) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_block), &key);
 }
@@ -290,6 +346,23 @@ void KernelProbe::remove_exits(const vp_exit_key& key) {
 }
 void KernelProbe::remove_cgroup(std::uint64_t cgroup_id) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.cgroups), &cgroup_id);
+}
+
+Result<void> KernelProbe::replace_ended_waits(const EndedWaitsRow& row) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.ended_waits), &row.tgid, &row.history,
+                            BPF_ANY) != 0) {
+        return system_error("cannot write the map ended_waits");
+    }
+    return {};
+}
+
+Result<void> KernelProbe::set_node(std::uint32_t cpu, std::uint32_t node) {
+    vp_cpu fresh{};
+    fresh.node = node;
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.cpus), &cpu, &fresh, BPF_ANY) != 0) {
+        return system_error("cannot write CPU " + std::to_string(cpu) + " to the map cpus");
+    }
+    return {};
 }
 
 Result<void> KernelProbe::replace_block(const BlockRow& row) {
@@ -315,6 +388,31 @@ void KernelProbe::clear_transient() {
         while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {
         }
     }
+}
+
+Result<void> KernelProbe::measure_programs() {
+    impl_->measuring = Fd(bpf_enable_stats(BPF_STATS_RUN_TIME));
+    if (!impl_->measuring) return system_error("the kernel does not measure BPF programs");
+    return {};
+}
+
+std::vector<wire::ProgramCost> KernelProbe::program_costs() {
+    std::vector<wire::ProgramCost> costs;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, impl_->skeleton->obj) {
+        bpf_prog_info info{};
+        std::uint32_t size = sizeof info;
+        const int fd = bpf_program__fd(program);
+        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
+        costs.push_back({bpf_program__name(program), info.run_cnt, info.run_time_ns});
+    }
+    return costs;
+}
+
+std::uint64_t KernelProbe::room_of(std::string_view map) const {
+    const bpf_map* found =
+        bpf_object__find_map_by_name(impl_->skeleton->obj, std::string(map).c_str());
+    return found ? bpf_map__max_entries(found) : 0;
 }
 
 Result<void> KernelProbe::adopt_threads() {

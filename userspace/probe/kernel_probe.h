@@ -12,6 +12,7 @@
 #include "bpf/records.h"
 #include "userspace/probe/pins.h"
 #include "userspace/probe/plan.h"
+#include "wire/frame.h"
 
 namespace virtpulse::agent {
 
@@ -35,6 +36,16 @@ struct ExitsRow {
     vp_exits exits;
 };
 
+struct EndedWaitsRow {
+    std::uint32_t tgid;
+    vp_history history;
+};
+
+struct CulpritRow {
+    vp_culprit_key key;
+    vp_culprit culprit;
+};
+
 class KernelProbe {
   public:
     // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
@@ -54,6 +65,8 @@ class KernelProbe {
     Result<void> read_block(std::vector<BlockRow>& rows);
     Result<void> read_devices(std::vector<DeviceRow>& rows);
     Result<void> read_exits(std::vector<ExitsRow>& rows);
+    Result<void> read_ended_waits(std::vector<EndedWaitsRow>& rows);
+    Result<void> read_culprits(std::vector<CulpritRow>& rows);
     Result<vp_failures> read_failures();
     // What the first agent said that used these maps; `if_none` is said where none was.
     Result<vp_agents> agree(const vp_agents& if_none);
@@ -61,10 +74,18 @@ class KernelProbe {
     // Memory that the kernel writes while we read: each member is whole, a record need not be.
     [[nodiscard]] std::span<vp_thread, VP_MAX_THREADS> threads() const;
 
+    // Of the threads at the same places, likewise.
+    [[nodiscard]] std::span<vp_wait, VP_MAX_THREADS> waits() const;
+
     // False where there was one already, which then stays.
     Result<bool> add_vm(std::uint32_t tgid, const vp_vm& vm);
     Result<void> replace_vm(std::uint32_t tgid, const vp_vm& vm);
     void remove_vm(std::uint32_t tgid);
+    Result<void> replace_ended_waits(const EndedWaitsRow& row);
+    void remove_ended_waits(std::uint32_t tgid);
+    void remove_culprit(const vp_culprit_key& key);
+    // Before attach(): says of which NUMA node a CPU is.
+    Result<void> set_node(std::uint32_t cpu, std::uint32_t node);
     void remove_block(const vp_block_key& key);
     void remove_exits(const vp_exit_key& key);
     Result<void> replace_block(const BlockRow& row);
@@ -73,6 +94,14 @@ class KernelProbe {
     // What an agent before this one left: its requests ended unseen, its cgroups are looked up
     // anew.
     void clear_transient();
+
+    // From here on, and as long as this object lives, the kernel measures what every BPF program on
+    // the machine costs; some 50 ns a run.
+    Result<void> measure_programs();
+    // What ours have cost since they were loaded; only what was measured counts.
+    std::vector<wire::ProgramCost> program_costs();
+    // How many entries a map has room for, by its name; 0 where there is no such map.
+    [[nodiscard]] std::uint64_t room_of(std::string_view map) const;
 
     // Gives every thread of every VM its record.
     Result<void> adopt_threads();

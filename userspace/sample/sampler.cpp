@@ -75,6 +75,7 @@ wire::Frame& Sampler::sample() {
     }
     for (const auto& domain : domains)
         frame_.vms.push_back(to_vm(domain));
+    name_culprits();
     ext.missing.merge(missing_);
 
     auto& self = ext.self.emplace();
@@ -82,6 +83,8 @@ wire::Frame& Sampler::sample() {
     self.rss_bytes = cost_.rss_bytes();
     self.update_failures = report_.update_failures;
     self.lost_completions = report_.lost_completions;
+    self.programs = report_.programs;
+    self.maps = report_.maps;
     self.sample_ns = count_ns(steady_clock::now() - begin);
     return frame_;
 }
@@ -144,6 +147,24 @@ void Sampler::name_culprit(const BlockCulprit& culprit,
     }
 }
 
+// Of a VM that waited the source knows which processes had the CPU; here they have names.
+void Sampler::name_culprits() {
+    std::map<std::uint64_t, wire::Vm*> by_pid;
+    for (auto& vm : frame_.vms) {
+        if (vm.ext->pid) by_pid[*vm.ext->pid] = &vm;
+    }
+    for (const auto& [process, figures] : counters_) {
+        const auto victim = by_pid.find(static_cast<std::uint64_t>(process.pid));
+        if (!figures->wait || victim == by_pid.end() || !victim->second->ext->wait) continue;
+        for (const auto& [culprit, pid] : figures->wait->culprits) {
+            auto& named = victim->second->ext->wait->culprits.emplace_back(culprit);
+            if (pid == 0) continue;
+            const auto vm = by_pid.find(pid);
+            named.name = vm != by_pid.end() ? vm->second->name : "pid " + std::to_string(pid);
+        }
+    }
+}
+
 wire::Vm Sampler::to_vm(const Domain& domain) const {
     wire::Vm vm;
     vm.name = domain.name;
@@ -176,6 +197,12 @@ wire::Vm Sampler::to_vm(const Domain& domain) const {
     ext.kvm = figures.kvm;
     for (const auto& culprit : figures.block_ahead)
         name_culprit(culprit, *ext.block);
+    ext.role = figures.role;
+    if (figures.wait) {
+        ext.wait = figures.wait->wait;
+        ext.cpu_moves = figures.wait->moves;
+        ext.node_moves = figures.wait->node_moves;
+    }
     // /proc knows bytes alone; what libvirt knows of each disk is more, where it is there.
     if (source_.name() == "proc" && !domain.libvirt_block.empty()) {
         if (!ext.block) ext.block.emplace();

@@ -33,6 +33,7 @@ class Sampler {
   private:
     void find_processes();
     void read_counters();
+    void name_culprits();
     [[nodiscard]] wire::Vm to_vm(const Domain& domain) const;
     void name_culprit(const BlockCulprit& culprit, std::vector<wire::BlockCounters>& blocks) const;
 

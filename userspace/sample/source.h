@@ -34,6 +34,20 @@ struct BlockCulprit {
     std::uint64_t ns = 0;
 };
 
+// One of those that had the CPU meanwhile. Of another VM only its process is known here.
+struct WaitCulprit {
+    wire::Culprit culprit;
+    std::uint32_t pid = 0;  // of the VM; 0 for all others
+};
+
+// What a VM's threads waited for; the culprits of `wait` are filled in when VMs have names.
+struct WaitCounters {
+    wire::WaitExt wait;
+    std::vector<WaitCulprit> culprits;
+    std::uint64_t moves = 0;
+    std::uint64_t node_moves = 0;
+};
+
 // Cumulative counters of one VM process.
 struct VmCounters {
     ProcessKey process;
@@ -47,12 +61,16 @@ struct VmCounters {
     std::optional<std::vector<wire::BlockCounters>> block;  // see wire::VmExt
     std::optional<wire::KvmCounters> kvm;
     std::vector<BlockCulprit> block_ahead;  // since the agent began; the worst first on each device
+    std::optional<wire::RoleExt> role;
+    std::optional<WaitCounters> wait;
 };
 
 struct SourceReport {
     std::vector<VmCounters> vms;
     std::optional<std::uint64_t> update_failures;  // see wire::AgentCost
     std::optional<std::uint64_t> lost_completions;
+    std::vector<wire::ProgramCost> programs;  // likewise
+    std::vector<wire::MapUse> maps;
     std::map<std::string, std::string> missing;  // what this source cannot tell, and why
 };
 

@@ -32,14 +32,31 @@ std::optional<double> rate(const CounterReading& before, const CounterReading& a
     return sum / (after.time_s - before.time_s);
 }
 
+// A frame has only the worst: one that was not among them before has no rate yet.
+std::vector<WaitRate> wait_rates(const CounterReading& before, const CounterReading& after) {
+    const double elapsed_ns = (after.time_s - before.time_s) * 1e9;
+    std::vector<WaitRate> rates;
+    for (const auto& now : after.culprits) {
+        const auto old = std::ranges::find_if(before.culprits, [&](const wire::Culprit& culprit) {
+            return culprit.who == now.who && culprit.name == now.name;
+        });
+        if (old == before.culprits.end() || now.ns <= old->ns) continue;
+        rates.push_back(
+            {now.who, now.name, 100.0 * static_cast<double>(now.ns - old->ns) / elapsed_ns});
+    }
+    std::ranges::sort(rates, std::ranges::greater{}, &WaitRate::percent);
+    return rates;
+}
+
 }  // namespace
 
 CounterReading reading_of(const wire::Vm& vm, double time_s) {
-    CounterReading reading{time_s, {}, {}, {}};
+    CounterReading reading{time_s, {}, {}, {}, {}};
     if (vm.ext) {
         reading.since = vm.ext->since;
         reading.run_delay_ns = vm.ext->run_delay_ns;
         reading.block = vm.ext->block;
+        if (vm.ext->wait) reading.culprits = vm.ext->wait->culprits;
     }
     return reading;
 }
@@ -51,6 +68,7 @@ VmRates rates_between(const CounterReading& before, const CounterReading& after)
     if (const auto delay_ns = difference(before.run_delay_ns, after.run_delay_ns)) {
         rates.run_delay_percent = 100.0 * static_cast<double>(*delay_ns) / (elapsed_s * 1e9);
     }
+    rates.waits_for = wait_rates(before, after);
     rates.read_ops_s = rate(before, after, &wire::BlockCounters::read_ops);
     rates.write_ops_s = rate(before, after, &wire::BlockCounters::write_ops);
     rates.read_bytes_s = rate(before, after, &wire::BlockCounters::read_bytes);

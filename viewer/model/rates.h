@@ -13,8 +13,18 @@
 
 namespace virtpulse::viewer {
 
+// Who had the CPU while a VM waited for it.
+struct WaitRate {
+    std::string who;     // as wire::Culprit
+    std::string name;    // likewise
+    double percent = 0;  // of the elapsed time
+
+    bool operator==(const WaitRate&) const = default;
+};
+
 struct VmRates {
     std::optional<double> run_delay_percent;  // of the elapsed time; over 100 where threads queue
+    std::vector<WaitRate> waits_for;          // the worst first; those that cost it nothing are not
     std::optional<double> read_ops_s;         // over all devices, as are the next three
     std::optional<double> write_ops_s;
     std::optional<double> read_bytes_s;
@@ -28,6 +38,7 @@ struct CounterReading {
     std::optional<std::uint64_t> since;
     std::optional<std::uint64_t> run_delay_ns;
     std::optional<std::vector<wire::BlockCounters>> block;
+    std::vector<wire::Culprit> culprits;
 };
 
 // What `vm` had counted at the time of its frame.

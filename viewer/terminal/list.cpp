@@ -110,6 +110,15 @@ Row host_row(const HostView& host) {
     return row;
 }
 
+// What it waits for most, where that is worth a word.
+std::string waits_text(const VmRates& rates) {
+    constexpr double least_percent = 1;
+    if (rates.waits_for.empty() || rates.waits_for.front().percent < least_percent) return {};
+    const auto& worst = rates.waits_for.front();
+    return "waits " + percent_text(worst.percent) +
+           " %: " + wire::culprit_text(worst.who, sanitised(worst.name));
+}
+
 Row vm_row(const VmView& view, const HostView& host) {
     const auto& vm = view.state->vm;
     const auto& rates = view.rates;
@@ -138,6 +147,8 @@ Row vm_row(const VmView& view, const HostView& host) {
     if (stale) {
         const double stale_s = host.state->host().time - view.state->time;
         row.push_back({"~ not in the newest sample, " + duration_text(stale_s) + " old", tone});
+    } else if (!idle) {
+        row.push_back({waits_text(rates), tone});
     }
     return row;
 }

@@ -24,6 +24,22 @@ TEST_CASE("the table shows a line a VM, unknown as a dash, and names made harmle
     CHECK(line.find("—") != std::string::npos);
 }
 
+TEST_CASE("the table says what a VM waits for, and what the kernel side costs") {
+    auto frame = wire::make_sample(1, 2);
+    auto& wait = frame.vms[0].ext->wait.emplace();
+    wait.p99_ns = 4162846;
+    wait.culprits = {{"vm", "evil\x1b[2J", 5, 1}};
+    frame.host.ext->self->programs = {{"vp_sched_switch", 4, 300}, {"never_ran", 0, 0}};
+    frame.host.ext->self->maps = {{"vms", 2049, 4096}, {"threads", 3, 32768}};
+    const auto text = frame_as_table(frame);
+    CHECK(text.find("4.163  evil") != std::string::npos);
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(text.find("vp_sched_switch: 4 runs of 75 ns") != std::string::npos);
+    CHECK(text.find("never_ran") == std::string::npos);
+    CHECK(text.find("the map vms has 2049 of 4096 entries") != std::string::npos);
+    CHECK(text.find("the map threads") == std::string::npos);
+}
+
 TEST_CASE("JSON is one line, and a stream that nobody reads is noticed") {
     Options options;
     options.print = Print::json;

@@ -86,8 +86,9 @@ TEST_CASE("hosts and VMs have every member, null where it is unknown") {
     CHECK(disk.at("read_p99_ns") == 5000);
     CHECK(disk.at("write_p99_ns").is_null());
     CHECK(disk.at("ahead").at(0) == nlohmann::json{{"who", "host"}, {"ns", 9}});
-    for (const auto* unknown :
-         {"cpu", "maxram", "vcpus", "pid", "rss_bytes", "write_ops_s", "read_bytes_s"}) {
+    CHECK(vm.at("waits_for") == nlohmann::json::array());
+    for (const auto* unknown : {"cpu", "maxram", "vcpus", "pid", "rss_bytes", "write_ops_s",
+                                "read_bytes_s", "wait_p50_ns", "wait_p99_ns"}) {
         CHECK(vm.at(unknown).is_null());
     }
 }

@@ -22,6 +22,22 @@ TEST_CASE("rates are differences over the time between the frames") {
     CHECK_FALSE(rates.read_bytes_s);
 }
 
+TEST_CASE("who had the CPU, by how much of the time, the worst first") {
+    auto before = reading(100, 0, 0, 0);
+    auto after = reading(102, 0, 0, 0);
+    before.culprits = {{"vm", "a", 500, 1}, {"process", "a", 10, 1}, {"quota", "", 7, 1}};
+    after.culprits = {{"vm", "a", 500 + 200'000'000, 2},
+                      {"process", "a", 10 + 1'000'000'000, 2},
+                      {"quota", "", 7, 1},         // it cost nothing
+                      {"vm", "new", 900'000, 1}};  // not known how much of it is new
+    const auto rates = rates_between(before, after).waits_for;
+    REQUIRE(rates.size() == 2);
+    CHECK(rates[0].who == "process");
+    CHECK(rates[0].percent == Approx(50));
+    CHECK(rates[1].name == "a");
+    CHECK(rates[1].percent == Approx(10));
+}
+
 TEST_CASE("a counter that runs backwards is unknown, the others are not") {
     const auto rates = rates_between(reading(100, 5'000, 50, 10), reading(101, 10'000, 49, 20));
     CHECK_FALSE(rates.read_ops_s);

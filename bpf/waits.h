@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A VM's thread and its waits for a CPU, by the scheduler's own figures. */
+#ifndef VIRTPULSE_BPF_WAITS_H
+#define VIRTPULSE_BPF_WAITS_H
+
+#include "bpf/maps.h"
+
+#include <bpf/bpf_core_read.h>
+
+/* By the kernel's name of the task, whose first 8 bytes are one word here. */
+static __always_inline __u32 role_of(const struct task_struct* task) {
+    const __u64 name = ((const __u64*)task->comm)[0];
+    if ((__u32)name == 0x20555043) return VP_ROLE_VCPU;                  /* "CPU " */
+    if ((name & 0xffffff) == 0x204f49) return VP_ROLE_IO;                /* "IO " */
+    if ((name & 0xffffffffffff) == 0x2d74736f6876) return VP_ROLE_VHOST; /* "vhost-" */
+    return VP_ROLE_EMULATOR;
+}
+
+/* For how long the CPU quota of the task's group, or of one above it, has kept its tasks on this
+ * CPU from running, as of `clock`. 0 where the kernel has no such quotas. */
+static __always_inline __u64 throttled_ns(const struct task_struct* task, const struct rq* rq,
+                                          __u64 clock) {
+    const struct cfs_rq* queue = task->se.cfs_rq;
+    if (!queue) return 0;
+    if (bpf_core_field_exists(queue->throttled_clock_self)) {
+        const __u64 since = queue->throttled_clock_self;
+        return queue->throttled_clock_self_time + (since && clock > since ? clock - since : 0);
+    }
+    if (bpf_core_field_exists(queue->throttled_clock_pelt_time)) {
+        __u64 ns = queue->throttled_clock_pelt_time;
+        if (queue->throttle_count) {
+            ns += rq->clock_pelt - rq->lost_idle_time - queue->throttled_clock_pelt;
+        }
+        return ns;
+    }
+    return 0;
+}
+
+/* What a thread's group has been throttled when the thread leaves its CPU. Since 6.18 the quota
+ * stops tasks one by one, on their way out of the kernel: one that was not stopped does not wait
+ * for it. Before, a whole queue was stopped, with all that wake in it. */
+static __always_inline __u64 quota_base(const struct task_struct* task, const struct rq* rq,
+                                        __u64 clock) {
+    if (bpf_core_field_exists(task->throttled) && !task->throttled) return VP_QUOTA_NO;
+    return throttled_ns(task, rq, clock);
+}
+
+/* How much of a wait that now ends, and of which `waited_ns` were on this CPU, was for the quota.
+ */
+static __always_inline __u64 quota_part(const struct vp_wait* wait, const struct task_struct* task,
+                                        const struct rq* rq, __u64 clock, __u64 waited_ns) {
+    const __u64 base = wait->quota_base_ns;
+    if (base == VP_QUOTA_NO) return 0;
+    if (base == VP_QUOTA_ALL) return waited_ns;
+    const __u64 now = throttled_ns(task, rq, clock);
+    const __u64 part = now > base ? now - base : 0;
+    return part < waited_ns ? part : waited_ns;
+}
+
+/* The bucket of a wait, see VP_WAIT_BUCKETS. */
+static __always_inline __u32 wait_bucket(__u64 ns) {
+    ns >>= 10;
+    if (ns >> 22) return VP_WAIT_BUCKETS - 1;
+    __u32 rest = ns;
+    __u32 bucket = rest != 0;
+    if (rest >> 16) rest >>= 16, bucket += 16;
+    if (rest >> 8) rest >>= 8, bucket += 8;
+    if (rest >> 4) rest >>= 4, bucket += 4;
+    if (rest >> 2) rest >>= 2, bucket += 2;
+    return bucket + (rest >> 1);
+}
+
+/* What the kernel has counted for a thread beyond what we saw: waits without their own lengths. */
+static __always_inline void catch_up(const struct task_struct* task, struct vp_thread* thread,
+                                     struct vp_history* all) {
+    const __u64 run_delay_ns = task->sched_info.run_delay;
+    const __u64 switches = task->sched_info.pcount;
+    if (switches > thread->switches) all->merged += switches - thread->switches;
+    if (run_delay_ns > thread->run_delay_ns) {
+        all->by[VP_BY_UNKNOWN].ns += run_delay_ns - thread->run_delay_ns;
+        ++all->by[VP_BY_UNKNOWN].waits;
+    }
+    thread->switches = switches;
+    thread->run_delay_ns = run_delay_ns;
+}
+
+#endif
