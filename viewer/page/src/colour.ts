@@ -5,7 +5,7 @@ type Rgb = readonly [number, number, number];
 type Stop = readonly [at: number, colour: string];
 
 const SCALES: Record<"dark" | "light", readonly Stop[]> = {
-  dark: [[0, "#2f9d8a"], [0.28, "#6aa868"], [0.5, "#e0b545"], [0.8, "#e46f3c"], [1, "#d63a55"]],
+  dark: [[0, "#2f9d8a"], [0.28, "#6aa868"], [0.5, "#e0b545"], [0.8, "#e46f3c"], [1, "#e34a62"]],
   light: [[0, "#2b8f7c"], [0.28, "#6d9c4c"], [0.5, "#d9a521"], [0.8, "#d95f2b"], [1, "#bd2346"]],
 };
 const STEPS = 64;
@@ -67,7 +67,7 @@ export interface Palette {
   wait: string;
 }
 
-const INK = "#10151c";
+const INK = "#000000";
 const PAPER = "#ffffff";
 
 function palette(name: "dark" | "light", colours: Omit<Palette, "name" | "scale" | "onScale">): Palette {

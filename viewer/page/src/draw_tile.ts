@@ -284,7 +284,7 @@ export class TilePainter {
 
   /** The share of time that it waits for a CPU: an arc on the ring. */
   private waiting(delay: number, x: number, y: number, r: number, line: number): void {
-    if (delay === UNKNOWN || delay < 20 || r < 4) return;
+    if (delay === UNKNOWN || delay < 50 || r < 4) return;
     const { paint, colours } = this;
     paint.beginPath();
     paint.arc(x, y, r - line, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * Math.min(1, delay / 1000));

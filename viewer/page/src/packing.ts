@@ -19,10 +19,15 @@ export interface Sized {
 /** A circle is never smaller than this share of the largest one's radius: it is to be seen. */
 const SMALLEST = 0.16;
 /** Of the box's height, so that a single circle does not fill it. */
-const LARGEST = 0.4;
+const LARGEST = 0.43;
 const FILL = 0.84;
-const ROUNDS = 14;
-const STEPS = 28;
+const ROUNDS = 24;
+/** Pushes of each circle in a round; fewer of them where there are many. */
+const MOST_STEPS = 120;
+const LEAST_STEPS = 30;
+const STEPS_SHARED = 9000;
+/** From round to round they are asked to be so much smaller, until there is room. */
+const SHRINK = 0.98;
 /** Radii end this much smaller than they could be. */
 const AIR = 0.955;
 const GOLDEN_ANGLE = Math.PI * (3 - Math.sqrt(5));
@@ -56,10 +61,11 @@ function room(x: Float64Array, y: Float64Array, r: Float64Array, shape: number):
   return least;
 }
 
-/** Pushes circles apart and into the box, `STEPS` times. */
+/** Pushes circles apart and into the box. */
 function relax(x: Float64Array, y: Float64Array, r: Float64Array, scale: number, shape: number): void {
   const count = r.length;
-  for (let step = 0; step < STEPS; step++) {
+  const steps = Math.min(MOST_STEPS, Math.max(LEAST_STEPS, Math.round(STEPS_SHARED / count)));
+  for (let step = 0; step < steps; step++) {
     let moved = false;
     for (let i = 0; i < count; i++) {
       for (let j = i + 1; j < count; j++) {
@@ -129,7 +135,7 @@ export function pack(items: readonly Sized[], shape: number, previous: readonly 
     }
     if (fits >= scale * 0.995) break;
     // A little less, until what is asked for is what there is room for.
-    scale = Math.max(fits, scale * 0.965);
+    scale = Math.max(fits, scale * SHRINK);
   }
   return items.map(({ key }, at) => ({ key, x: bestX[at]!, y: bestY[at]!, r: best * r[at]! * AIR }));
 }
