@@ -48,7 +48,7 @@ class Machine:
         self.given = dice.choice(SIZES) * GIB_KIB
         self.used = Wave(dice, 0.3 + 0.6 * dice.random(), 0.05, 0.02, 1.0)
         self.cpu = Wave(dice, min(96.0, dice.expovariate(1 / 18)), 8)
-        self.delay = Wave(dice, 60 if dice.random() < 0.01 else dice.expovariate(1 / 1.2), 2)
+        self.delay = Wave(dice, 45 if dice.random() < 0.0006 else dice.expovariate(1 / 1.2), 2)
         self.vcpus = dice.choice((1, 2, 2, 4, 8))
         self.io = dice.expovariate(1 / 40)
         self.cpu_ns = self.delay_ns = self.reads = self.writes = 0

@@ -4,7 +4,7 @@
 
 import { colourOf, loadSeverity, severityOf, textOn, type Palette, type Threshold } from "./colour";
 import type { GridHost } from "./grid_model";
-import { fitted, shown } from "./names";
+import { fittedHost, shown } from "./names";
 import { FIGURES, UNKNOWN, type Figure, type Level } from "./overview";
 import { pack, type Circle } from "./packing";
 import { isRunning, wholePercent, degrees } from "./units";
@@ -47,10 +47,10 @@ export const FIGURE_LABELS: Record<Figure, string> = { cpu: "CPU", ram: "RAM", d
 export function partsOf(width: number, height: number): Parts {
   const detail = detailOf(width);
   const isFull = detail === "full";
-  const band = isFull ? Math.min(30, Math.round(18 + width / 40)) : Math.max(13, Math.round(height * 0.17));
+  const band = isFull ? Math.min(38, Math.round(18 + width / 40)) : Math.max(13, Math.round(height * 0.17));
   const pad = isFull ? Math.max(8, width * 0.035) : Math.max(3, width * 0.04);
   const label = isFull ? 26 : 0;
-  const gauge = isFull ? Math.min(16, Math.max(7, width * 0.033)) : Math.max(3, Math.round(width * 0.035));
+  const gauge = isFull ? Math.min(24, Math.max(7, width * 0.033)) : Math.max(3, Math.round(width * 0.035));
   const gaugeGap = isFull ? Math.max(10, gauge * 1.15) : Math.max(2, gauge * 0.7);
   const side = (count: number): number => count * gauge + (count - 1) * gaugeGap;
   const left = pad;
@@ -149,7 +149,7 @@ export class TilePainter {
     paint.fillStyle = colourOf(colours, sample.severity);
     paint.fill();
     const ink = textOn(colours, sample.severity);
-    const size = Math.min(15, parts.band * (parts.detail === "full" ? 0.56 : 0.66));
+    const size = Math.min(19, parts.band * (parts.detail === "full" ? 0.56 : 0.66));
     const pad = Math.max(4, parts.left * 0.9);
     const markSize = size * 0.5;
     const hasMark = sample.level !== "good";
@@ -159,7 +159,7 @@ export class TilePainter {
     paint.textBaseline = "middle";
     paint.textAlign = "left";
     const room = width - 2 * pad - (hasMark ? 2.6 * markSize : 0);
-    const text = fitted(shown(host.name), room, (part) => paint.measureText(part).width);
+    const text = fittedHost(shown(host.name), room, (part) => paint.measureText(part).width);
     paint.fillText(text, pad, parts.band / 2 + 0.5);
   }
 
@@ -221,7 +221,7 @@ export class TilePainter {
     }
     if (!isFull) return;
     const centre = x + parts.gauge / 2;
-    const size = Math.min(10, Math.max(8, parts.gauge * 0.72));
+    const size = Math.min(13, Math.max(8, parts.gauge * 0.72));
     paint.font = `500 ${size}px ${FONT}`;
     paint.textAlign = "center";
     paint.fillStyle = colours.faint;

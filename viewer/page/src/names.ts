@@ -12,6 +12,13 @@ export function shown(name: string): string {
   return safe.trim() === "" ? "(blank)" : safe;
 }
 
+/** The name as it is where it fits, else without its domain, else with its middle left out. */
+export function fittedHost(text: string, room: number, measure: (text: string) => number): string {
+  if (measure(text) <= room) return text;
+  const isAddress = /^[\d.]+$/.test(text);
+  return fitted(isAddress ? text : text.replace(/(?<=.)\..*$/s, ""), room, measure);
+}
+
 /** The text with its middle left out, so that `measure` of it is at most `room`. Both ends of a name
  * tell machines apart. */
 export function fitted(text: string, room: number, measure: (text: string) => number): string {

@@ -13,7 +13,7 @@ export interface Flow {
 
 /** Width to height. */
 const SHAPE = 1.3;
-const WIDEST = 620;
+const WIDEST = 880;
 const NARROWEST = 12;
 
 const gapFor = (width: number): number => (width < 30 ? 3 : width < 80 ? 5 : width < 180 ? 8 : 14);

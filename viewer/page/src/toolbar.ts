@@ -28,7 +28,7 @@ export class Toolbar {
   private readonly totals = h("div", { class: "totals", "aria-label": "Totals", role: "group" });
   private readonly counts = new Map(["bad", "warn", "good", "unknown", "silent"].map((level) =>
     [level, h("span", { class: `count ${level}`, hidden: true })]));
-  private readonly vms = h("span", { class: "count vms" });
+  private readonly vms = h("span", { class: "count vms", title: "hosts, and how many VMs run of all" });
   private readonly unhealthy = h("button", { type: "button", "aria-pressed": "false", title: "Only hosts in bad health" }, "Unhealthy");
   private readonly sort = h("select", { "aria-label": "Order of hosts" }, ...GRID_SORTS.map((sort) => h("option", { value: sort }, SORT_WORDS[sort])));
   private readonly pauseButton = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
@@ -72,7 +72,7 @@ export class Toolbar {
       element.hidden = count === 0;
       say(element, `${count} ${level}`);
     }
-    say(this.vms, `${counted(totals.hosts, "host")}, ${totals.running} of ${counted(totals.vms, "VM")} running`);
+    say(this.vms, `${counted(totals.hosts, "host")}, ${totals.running}/${counted(totals.vms, "VM")}`);
     if (document.activeElement !== this.search && this.search.value !== route.search) this.search.value = route.search;
     setAttribute(this.unhealthy, "aria-pressed", String(route.unhealthy));
     if (this.sort.value !== route.sort) this.sort.value = route.sort;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fitted, shown } from "../src/names";
+import { fitted, fittedHost, shown } from "../src/names";
 import { bytes, bytesPerSecond, degrees, nanoseconds, percent, rate, seconds } from "../src/units";
 
 test("names keep what is text and lose what is not", () => {
@@ -18,6 +18,15 @@ test("names are cut in their middle, never inside a character", () => {
   assert.equal(fitted("hypervisor-17", 7, measure), "hyp…-17");
   assert.equal(fitted("hypervisor-17", 0, measure), "");
   assert.equal(fitted("🖥🖥🖥🖥", 3, measure), "🖥…🖥");
+});
+
+test("a host that has no room loses its domain before its number", () => {
+  const measure = (text: string): number => text.length;
+  assert.equal(fittedHost("hv-0017.rack2.example", 30, measure), "hv-0017.rack2.example");
+  assert.equal(fittedHost("hv-0017.rack2.example", 12, measure), "hv-0017");
+  assert.equal(fittedHost("hv-0017.rack2.example", 5, measure), "hv…17");
+  assert.equal(fittedHost("192.168.100.17", 9, measure), "192.…0.17");
+  assert.equal(fittedHost(".hidden", 4, measure), ".h…n");
 });
 
 test("numbers as people read them", () => {
