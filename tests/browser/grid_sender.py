@@ -133,8 +133,7 @@ def main():
             for datagram in host.datagrams(time.time(), second):
                 sender.sendto(datagram, target)
             due = begun + second + 0.95 * (number + 1) / len(hosts)
-            if due > time.monotonic():
-                time.sleep(due - time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))
         second += 1
         time.sleep(max(0.0, begun + second - time.monotonic()))
 

@@ -84,7 +84,7 @@ export class Agent {
     const datagram = Buffer.alloc(4 + text.length);
     datagram.writeUInt32BE(this.sequence++ >>> 0, 0);
     text.copy(datagram, 4);
-    return new Promise((resolve) => this.socket.send(datagram, this.port, "127.0.0.1", resolve));
+    return new Promise((resolve) => this.socket ? this.socket.send(datagram, this.port, "127.0.0.1", resolve) : resolve());
   }
   /** Sends what `make` gives again and again. */
   each(make, ms = 500) {
@@ -94,7 +94,8 @@ export class Agent {
   }
   close() {
     clearInterval(this.timer);
-    this.socket.close();
+    this.socket?.close();
+    this.socket = null;
   }
 }
 

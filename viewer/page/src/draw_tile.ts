@@ -7,7 +7,7 @@ import type { GridHost } from "./grid_model";
 import { fittedHost, shown } from "./names";
 import { FIGURES, UNKNOWN, type Figure, type Level } from "./overview";
 import { pack, type Circle } from "./packing";
-import { isRunning, wholePercent, degrees } from "./units";
+import { degrees, isRunning, seconds, wholePercent } from "./units";
 
 export type Thresholds = Record<Figure, Threshold>;
 
@@ -152,13 +152,20 @@ export class TilePainter {
     const size = Math.min(19, parts.band * (parts.detail === "full" ? 0.56 : 0.66));
     const pad = Math.max(4, parts.left * 0.9);
     const markSize = size * 0.5;
-    const hasMark = sample.level !== "good";
+    const hasMark = sample.level !== "good" || !sample.live;
     if (hasMark) this.mark(sample.level, sample.live, width - pad - markSize, parts.band / 2, markSize, ink);
     paint.font = `600 ${size}px ${FONT}`;
     paint.fillStyle = ink;
     paint.textBaseline = "middle";
     paint.textAlign = "left";
-    const room = width - 2 * pad - (hasMark ? 2.6 * markSize : 0);
+    let room = width - 2 * pad - (hasMark ? 2.6 * markSize : 0);
+    if (!sample.live && parts.detail === "full") {
+      const silent = `silent ${seconds(sample.age)}`;
+      paint.textAlign = "right";
+      paint.fillText(silent, pad + room, parts.band / 2 + 0.5);
+      paint.textAlign = "left";
+      room -= paint.measureText(silent).width + size;
+    }
     const text = fittedHost(shown(host.name), room, (part) => paint.measureText(part).width);
     paint.fillText(text, pad, parts.band / 2 + 0.5);
   }
@@ -297,10 +304,10 @@ export class TilePainter {
   private load(cpu: number, x: number, y: number, r: number, inner: number, colour: string): void {
     const { paint, colours } = this;
     if (cpu === UNKNOWN) return;
-    const isInside = inner > r * 0.55;
-    const ink = isInside ? textOn(colours, loadSeverity(cpu / 10)) : colours.text;
-    if (r >= 13 && isInside) {
-      paint.font = `600 ${Math.min(16, r * 0.58)}px ${FONT}`;
+    const isInside = inner > 4;
+    const ink = textOn(colours, loadSeverity(cpu / 10));
+    if (inner >= 8.5) {
+      paint.font = `600 ${Math.min(20, inner * 0.86)}px ${FONT}`;
       paint.textAlign = "center";
       paint.textBaseline = "middle";
       paint.fillStyle = ink;

@@ -4,11 +4,15 @@ import type { App } from "./app";
 import { heat } from "./chart";
 import { h } from "./dom";
 import {
-  BLOCK_SCALE, blockDevices, counterRates, countsOf, culpritsOf, endsOf, heatRows, matrixOf, quantilesOf, recent, steps, WAIT_SCALE, waitClasses,
+  BLOCK_SCALE, blockDevices, counterRates, countsOf, culpritsOf, endsOf, exitReasons, heatRows, matrixOf, quantilesOf, recent, steps, WAIT_SCALE, waitClasses,
   waitOf, type Quantiles, type Scale, type Share,
 } from "./extras";
 import { shown } from "./names";
 import { nanoseconds, rate } from "./units";
+
+const KVM_WORDS: Record<string, string> = {
+  guest_ns: "in the guest", outside_ns: "outside it", halt_wait_ns: "asleep", halt_poll_ns: "polling for work", halt_poll_wasted_ns: "polling in vain",
+};
 
 const perSecond = (ns: number): string => `${nanoseconds(ns)}/s`;
 
@@ -52,7 +56,7 @@ export class ExtraPanels {
       h("th", { scope: "row" }, h("a", { href: this.app.link({ view: "vm", uuid: key }) }, shown(name))),
       ...rates.map((one) => {
         const cell = h("td", {}, one === null ? "" : perSecond(one));
-        if (one !== null) cell.style.setProperty("--heat", `${Math.round(70 * Math.sqrt(one / top))}%`);
+        if (one !== null) cell.style.setProperty("--heat", `${Math.round(45 * Math.sqrt(one / top))}%`);
         return cell;
       })));
     return [h("h2", {}, "Who made whom wait for a CPU, in the last minute"),
@@ -81,8 +85,15 @@ export class ExtraPanels {
       out.push(this.heatPanel(`Requests to ${shown(device)}, by their latency`, columns, BLOCK_SCALE, quantileLine("Reads", read), quantileLine("Writes", write)));
       if (ahead.length > 0) out.push(figure(`Whom ${shown(device)} served meanwhile`, bars(ahead, perSecond)));
     }
-    const exits = counterRates(samples, key, "kvm");
-    if (exits.length > 0) out.push(figure("KVM", bars(exits, rate, 12)));
+    const times = counterRates(samples, key, "kvm").filter(({ label }) => label.endsWith("_ns"));
+    if (times.length > 0) {
+      const words = times.map((time) => ({ ...time, label: KVM_WORDS[time.label] ?? time.label }));
+      out.push(figure("Where the time of its virtual CPUs went", bars(words, perSecond)));
+    }
+    const exits = exitReasons(samples, key, "exits");
+    if (exits.length > 0) out.push(figure("Exits from the guest, a second", bars(exits, rate, 12)));
+    const outside = exitReasons(samples, key, "outside_ns");
+    if (outside.length > 0) out.push(figure("Time outside the guest, by the exit's reason", bars(outside, perSecond, 12)));
     return out.length > 0 ? [h("h2", {}, "The last minute, from the kernel"), ...out] : [];
   }
 

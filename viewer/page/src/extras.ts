@@ -207,8 +207,7 @@ export function blockDevices(samples: readonly DetailSample[], key: string): Blo
       ahead: ratesBetween(window.map((sample, at) => ({
         time: sample.time,
         values: new Map(listOf(readings[at]?.ahead).flatMap((one): [string, number][] => {
-          if (!isObject(one)) return [];
-          const [who, ns] = [textOf(one.who), numberOf(one.ns)];
+          const [who, ns] = [textOf(listOf(one)[0]), numberOf(listOf(one)[1])];
           return who === null || ns === null ? [] : [[name(who), ns]];
         })),
       }))).filter(({ rate }) => rate > 0),
@@ -217,15 +216,22 @@ export function blockDevices(samples: readonly DetailSample[], key: string): Blo
   return out;
 }
 
-/** Any other cumulative members of an object of `ext`, one level deep, as rates of the last minute. */
+/** The cumulative members of an object of `ext`, as rates of the last minute. */
 export function counterRates(samples: readonly DetailSample[], key: string, member: string): Share[] {
   return ratesBetween(recent(samples).flatMap((sample) => {
     const object = sample.vms.get(key)?.ext[member];
-    if (!isObject(object)) return [];
-    const values = numbersOf(object);
-    for (const [name, inner] of Object.entries(object)) {
-      for (const [part, value] of numbersOf(inner)) values.set(`${name} ${part}`, value);
-    }
-    return [{ time: sample.time, values }];
+    return isObject(object) ? [{ time: sample.time, values: numbersOf(object) }] : [];
+  })).filter(({ rate }) => rate > 0);
+}
+
+/** Exits of a VM by their reason: how many a second, or for how long the guest was left. */
+export function exitReasons(samples: readonly DetailSample[], key: string, what: "exits" | "outside_ns"): Share[] {
+  return ratesBetween(recent(samples).flatMap((sample) => {
+    const kvm = sample.vms.get(key)?.ext.kvm;
+    if (!isObject(kvm)) return [];
+    return [{ time: sample.time, values: new Map(listOf(kvm.reasons).flatMap((one): [string, number][] => {
+      const [reason, number] = [textOf(listOf(one)[0]), numberOf(listOf(one)[what === "exits" ? 1 : 2])];
+      return reason === null || number === null ? [] : [[reason, number]];
+    })) }];
   })).filter(({ rate }) => rate > 0);
 }

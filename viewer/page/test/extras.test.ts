@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DetailSample, Loose, VmDetail } from "../src/details";
-import { BLOCK_SCALE, blockDevices, counterRates, countsOf, culpritsOf, heatRows, matrixOf, steps, WAIT_SCALE, waitClasses } from "../src/extras";
+import { BLOCK_SCALE, blockDevices, counterRates, countsOf, culpritsOf, exitReasons, heatRows, matrixOf, steps, WAIT_SCALE, waitClasses } from "../src/extras";
 
 function samples(...exts: { [vm: string]: Loose }[]): DetailSample[] {
   return exts.map((vms, at) => ({
@@ -33,7 +33,7 @@ test("the matrix has the worst victims and culprits, and is empty where nobody w
 
 test("latencies of each device, and who was ahead by name", () => {
   const block = (count: number, ns: number): Loose => ({
-    block: [{ dev: "vda", read_latency: [0, count], write_latency: [], ahead: [{ who: "db", ns }, { who: "host", ns: 1 }] }, { dev: "vdb" }, 7],
+    block: [{ dev: "vda", read_latency: [0, count], write_latency: [], ahead: [["db", ns], ["host", 1], "junk", [1, 2]] }, { dev: "vdb" }, 7],
   });
   const [device, ...others] = blockDevices(samples({ web: block(0, 0), db: {} }, { web: block(4, 1000), db: {} }), "web");
   assert.equal(others.length, 0);
@@ -60,9 +60,12 @@ test("counters that ran backwards began anew and say nothing", () => {
   assert.deepEqual(steps([[5], [3], [4]]), [null, [1]]);
 });
 
-test("other counters, one level deep", () => {
-  const all = samples({ web: { kvm: { exits: { hlt: 5, io: 7 }, poll_ns: 10 } } }, { web: { kvm: { exits: { hlt: 9, io: 7 }, poll_ns: 12 } } });
-  assert.deepEqual(counterRates(all, "web", "kvm"), [{ label: "exits hlt", rate: 4 }, { label: "poll_ns", rate: 2 }]);
+test("exits by their reasons, and where the time went", () => {
+  const kvm = (count: number): Loose => ({ kvm: { exits: count, guest_ns: 10 * count, reasons: [["hlt", count, 3 * count], ["io", 1, 1], ["bad"], 7] } });
+  const all = samples({ web: kvm(5) }, { web: kvm(9) });
+  assert.deepEqual(counterRates(all, "web", "kvm"), [{ label: "guest_ns", rate: 40 }, { label: "exits", rate: 4 }]);
+  assert.deepEqual(exitReasons(all, "web", "exits"), [{ label: "hlt", rate: 4 }]);
+  assert.deepEqual(exitReasons(all, "web", "outside_ns"), [{ label: "hlt", rate: 12 }]);
 });
 
 test("heat maps leave out empty rows", () => {
