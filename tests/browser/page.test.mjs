@@ -98,7 +98,8 @@ describe("with a collector and two hosts", () => {
     // Somewhere in the middle of the tile are its VMs.
     let found = "";
     for (let step = 0; step < 100 && !found.startsWith("web"); step++) {
-      await page.mouse.move(box.x + box.width * (0.2 + 0.06 * (step % 10)), box.y + box.height * (0.18 + 0.08 * Math.floor(step / 10)));
+      // Whole pixels: a click has no others.
+      await page.mouse.move(Math.round(box.x + box.width * (0.2 + 0.06 * (step % 10))), Math.round(box.y + box.height * (0.18 + 0.08 * Math.floor(step / 10))));
       await sleep(60); // a browser tells of movements once a frame
       found = await text(".tooltip");
     }
@@ -120,7 +121,7 @@ describe("with a collector and two hosts", () => {
     assert.ok((await row("old").textContent()).includes("shut off"));
     assert.ok((await row("broken").textContent()).includes("crashed"));
     assert.match(await text(".missing"), /libvirt: no answer for 12 s/);
-    assert.match(await text(".facts"), /4 VMs · 8 CPUs · figures from eBPF/);
+    await until("the frames themselves come", async () => /4 VMs · 8 CPUs · figures from eBPF/.test(await text(".facts")));
     assert.match(await text(".charts"), /CPU 12.3 %.*RAM 56.8 %.*Disk, busiest 3.2 %.*CPU temperature 49 °C.*Board temperature 33 °C/s);
     // Who made whom wait.
     await page.locator(".matrix td", { hasText: "ms/s" }).first().waitFor();
