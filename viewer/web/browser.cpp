@@ -64,8 +64,7 @@ void Browser::start(Request request) {
 }
 
 void Browser::tick() {
-    if (is_second_due_ || is_writing_) ++skipped_;
-    is_second_due_ = true;
+    if (std::exchange(is_second_due_, true)) ++skipped_;
     work_.cancel();
 }
 
@@ -88,6 +87,7 @@ asio::awaitable<void> Browser::read() {
 }
 
 void Browser::obey(const Command& command) {
+    if (command.seen) is_busy_ = false;
     if (command.show) {
         if (!command.show->host.empty()) hub_.open_host(command.show->host);
         if (!show_.host.empty()) hub_.close_host(show_.host);
@@ -99,16 +99,24 @@ void Browser::obey(const Command& command) {
     work_.cancel();
 }
 
+bool Browser::is_anything_due() const {
+    return !answers_.empty() || are_details_due_ || (is_second_due_ && !is_busy_);
+}
+
 Messages Browser::take_due() {
     Messages due = std::exchange(answers_, {});
-    if (!due.empty() || is_second_due_) {  // an answer is followed by how the collectors stand now
-        std::ranges::move(hub_.overview(known_names_, skipped_), std::back_inserter(due));
+    const bool is_second = is_second_due_ && !is_busy_;
+    // An answer is followed by how the collectors stand now.
+    if (!due.empty() || is_second) due.push_back(hub_.status(skipped_));
+    if (is_second) {
+        std::ranges::move(hub_.overview(known_names_), std::back_inserter(due));
+        is_second_due_ = false;
+        is_busy_ = true;
     }
-    if (is_second_due_ || are_details_due_) {
+    if (is_second || are_details_due_) {
         std::ranges::move(hub_.details(show_), std::back_inserter(due));
+        are_details_due_ = false;
     }
-    is_second_due_ = false;
-    are_details_due_ = false;
     return due;
 }
 
@@ -116,16 +124,14 @@ asio::awaitable<void> Browser::write() {
     Messages due{hub_.hello()};
     while (is_open_) {
         std::ranges::move(take_due(), std::back_inserter(due));
-        is_writing_ = !due.empty();
         for (const auto& message : due) {
             stream_.binary(message.is_binary);
             const auto [error, size] =
                 co_await stream_.async_write(asio::buffer(*message.bytes), no_throw);
             if (error) co_return;
         }
-        is_writing_ = false;
         due.clear();
-        while (is_open_ && answers_.empty() && !is_second_due_ && !are_details_due_)
+        while (is_open_ && !is_anything_due())
             (void)co_await work_.async_wait(no_throw);
     }
 }

@@ -25,8 +25,8 @@ class Browser : public std::enable_shared_from_this<Browser> {
 
     // Answers the page's request for a WebSocket, then reads and writes until the connection ends.
     void start(Request request);
-    // A new second has begun. A browser that is still busy with an older one misses it: it is
-    // told the newest when it is ready, and nothing waits for it in between.
+    // A new second has begun. A browser that has not taken in an older one misses it: it is told
+    // the newest when it is ready, and nothing waits for it in between, here or on the way.
     void tick();
     void close();
     [[nodiscard]] bool is_open() const { return is_open_; }
@@ -36,6 +36,7 @@ class Browser : public std::enable_shared_from_this<Browser> {
     boost::asio::awaitable<void> write();
     void obey(const Command& command);
     Messages take_due();
+    [[nodiscard]] bool is_anything_due() const;
 
     boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
     boost::asio::steady_timer work_;  // cancelled when there is something to write
@@ -45,7 +46,7 @@ class Browser : public std::enable_shared_from_this<Browser> {
     std::uint32_t known_names_ = 0;
     std::uint64_t skipped_ = 0;
     bool is_open_ = true;
-    bool is_writing_ = false;
+    bool is_busy_ = false;  // with an overview: on its way, or not taken in yet
     bool is_second_due_ = true;
     bool are_details_due_ = false;
 };

@@ -30,7 +30,9 @@ Result<Command> read_command(std::string_view json) {
             text_of(*show, "host").value_or(""),
             findings != show->end() && findings->is_boolean() && findings->get<bool>()});
     }
-    if (!command.show && !command.connect && !command.disconnect) {
+    const auto seen = document.find("seen");
+    command.seen = seen != document.end() && seen->is_boolean() && seen->get<bool>();
+    if (!command.show && !command.seen && !command.connect && !command.disconnect) {
         return Error{"no command is in it", 0};
     }
     return command;

@@ -18,6 +18,7 @@ struct Command {
         bool findings = false;
     };
     std::optional<Show> show;               // {"show":{"host":"name","findings":true}}
+    bool seen = false;                      // {"seen":true}: it took in the last overview
     std::optional<std::string> connect;     // {"connect":"host:port"}
     std::optional<std::string> disconnect;  // {"disconnect":"host:port"}
 };

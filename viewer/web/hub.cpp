@@ -39,12 +39,15 @@ Message Hub::hello() const {
     return text(hello_message(unhealthy_only_));
 }
 
-Messages Hub::overview(std::uint32_t& known, std::uint64_t skipped) const {
-    Messages messages;
+Message Hub::status(std::uint64_t skipped) const {
     auto picture = picture_;
     picture.now = Clock::now();
     picture.links = feed_.links();
-    messages.push_back(text(status_message(picture, feed_.grid().refused(), skipped)));
+    return text(status_message(picture, feed_.grid().refused(), skipped));
+}
+
+Messages Hub::overview(std::uint32_t& known) const {
+    Messages messages;
     for (auto& roster : roster_messages(entries_, known))
         messages.push_back(text(std::move(roster)));
     known = roster_.serial();

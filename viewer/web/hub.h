@@ -30,9 +30,11 @@ class Hub {
     // Makes the second's messages anew.
     void refresh();
     [[nodiscard]] Message hello() const;
-    // The collectors, the names that changed since roster serial `known` (which is brought up to
-    // date), and the overview.
-    [[nodiscard]] Messages overview(std::uint32_t& known, std::uint64_t skipped) const;
+    // How the collectors stand now.
+    [[nodiscard]] Message status(std::uint64_t skipped) const;
+    // The names that changed since roster serial `known` (which is brought up to date), and the
+    // overview.
+    [[nodiscard]] Messages overview(std::uint32_t& known) const;
     // What is open.
     [[nodiscard]] Messages details(const Command::Show& show) const;
     // The answer to what changes the collectors.

@@ -15,7 +15,8 @@ namespace virtpulse::viewer::web {
 std::string hello_message(bool unhealthy_only);
 
 // {"type":"status","time","collectors":[as --json has them],"refused","skipped"}: each second.
-// `refused`: frames beyond the bounds of the model; `skipped`: seconds that this browser missed.
+// `refused`: frames beyond the bounds of the model; `skipped`: seconds that this browser was too
+// slow for.
 std::string status_message(const Picture& picture, std::uint64_t refused, std::uint64_t skipped);
 
 // {"type":"host","host":as --json has it or null where it is not known,"frames":[as they came]}.

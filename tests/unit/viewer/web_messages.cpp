@@ -209,9 +209,11 @@ TEST_CASE("commands of the page, and of others") {
     REQUIRE(connect.has_value());
     CHECK(connect->connect == "grid1:56000");
     CHECK_FALSE(connect->show);
+    CHECK_FALSE(connect->seen);
+    CHECK(read_command(R"({"seen":true})")->seen);
     CHECK(read_command(R"({"disconnect":"x"})")->disconnect == "x");
     for (const auto* bad : {"", "{", "[]", "1", "null", "{}", R"({"show":1})", R"({"connect":7})",
-                            R"({"show":)", "\xff", R"({"connect":"a"}x)"}) {
+                            R"({"show":)", R"({"seen":false})", "\xff", R"({"connect":"a"}x)"}) {
         INFO(bad);
         CHECK_FALSE(read_command(bad).has_value());
     }

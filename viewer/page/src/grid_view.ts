@@ -7,6 +7,7 @@ import { h, setAttribute, sized } from "./dom";
 import { Packings, placedVms, TilePainter } from "./draw_tile";
 import { select, type GridHost } from "./grid_model";
 import { shown } from "./names";
+import type { Route } from "./route";
 import { emptyState } from "./states";
 import { flow, type Flow } from "./tiles";
 import { hideTip, showTip } from "./tooltip";
@@ -24,6 +25,8 @@ export class GridView implements View {
   private hosts: GridHost[] = [];
   private layout: Flow = flow(0, 1, 1);
   private focused = "";
+  /** The route that the links were made for. */
+  private linked: Route | null = null;
   private pending = 0;
 
   constructor(private readonly app: App) {
@@ -39,7 +42,7 @@ export class GridView implements View {
 
   update(): void {
     const { route, model } = this.app;
-    this.hosts = select(model.hosts.values(), route);
+    this.hosts = select(model, route);
     this.draw();
   }
 
@@ -99,6 +102,8 @@ export class GridView implements View {
   private placeLinks(first: number, last: number): void {
     const { width, height } = this.layout;
     const wanted = new Set<string>();
+    const isMoved = this.linked !== this.app.route;
+    this.linked = this.app.route;
     const current = document.activeElement;
     let before: Element | null = null;
     const focusedAt = this.hosts.findIndex((host) => host.name === this.focused);
@@ -114,7 +119,7 @@ export class GridView implements View {
         this.links.append(h("div", { role: "listitem" }, link));
       }
       link.dataset.at = String(at);
-      setAttribute(link, "href", this.app.link({ view: "host", host: host.name }));
+      if (link.href === "" || isMoved) link.setAttribute("href", this.app.link({ view: "host", host: host.name }));
       setAttribute(link, "aria-label", `${shown(host.name)}, ${healthWords(host)}, ${counted(host.vms.length, "VM")}`);
       setAttribute(link, "tabindex", at === tabStop ? "0" : "-1");
       const { x, y } = this.placeOf(at);

@@ -38,6 +38,7 @@ class Page implements App {
   private readonly connection = new Stream({
     onText: (message) => this.hear(message),
     onBinary: (buffer) => {
+      this.connection.seen();
       if (this.isPaused) return;
       this.model.takeOverview(buffer);
       this.hasData = true;
@@ -63,6 +64,7 @@ class Page implements App {
   private viewName = "";
   private pending = 0;
   private isFirstHello = true;
+  private isViewDue = false;
 
   start(): void {
     document.body.append(this.toolbar.element, this.dialog.element, this.help);
@@ -102,7 +104,7 @@ class Page implements App {
         break;
       case "roster":
         this.model.takeRoster(message.hosts as never);
-        break;
+        return; // the overview that needs it follows
       case "host":
         if (!this.isPaused) this.details.take(message);
         break;
@@ -113,7 +115,8 @@ class Page implements App {
         this.dialog.answered(message);
         break;
     }
-    this.soon();
+    const isAround = message.type === "status" || message.type === "answer";
+    this.soon(!isAround || this.model.hosts.size === 0);
   }
 
   private hello(message: Loose): void {
@@ -128,8 +131,9 @@ class Page implements App {
     this.isFirstHello = false;
   }
 
-  /** Draws once for all that came since. */
-  private soon(): void {
+  /** Draws once for all that came since: everything, or only what is round the view. */
+  private soon(isAll = true): void {
+    this.isViewDue ||= isAll;
     if (this.pending) return;
     this.pending = window.requestAnimationFrame(() => {
       this.pending = 0;
@@ -140,7 +144,8 @@ class Page implements App {
   private update(): void {
     this.toolbar.update();
     this.dialog.update();
-    this.view?.update();
+    if (this.isViewDue) this.view?.update();
+    this.isViewDue = false;
   }
 
   private navigate(): void {
@@ -161,6 +166,7 @@ class Page implements App {
       // Whoever goes by keyboard goes on from here.
       if (!isFirst) this.view.element.focus({ preventScroll: true });
     }
+    this.isViewDue = true;
     this.update();
   }
 

@@ -57,6 +57,11 @@ export class Stream {
     return this.send(JSON.stringify(command));
   }
 
+  /** The last overview was taken in: the viewer may send the next. */
+  seen(): void {
+    this.send('{"seen":true}');
+  }
+
   private send(text: string): boolean {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;
     this.socket.send(text);
