@@ -22,13 +22,21 @@ const page = await (await browser.newContext({ viewport: { width: 1280, height: 
 const devtools = await page.context().newCDPSession(page);
 // CPU time of the thread: what others on the machine take is not ours.
 await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
-await devtools.send("Network.enable");
-let [bytes, overviews] = [0, 0];
-devtools.on("Network.webSocketFrameReceived", ({ response }) => {
-  if (response.opcode !== 2) return;
-  bytes += Buffer.byteLength(response.payloadData, "base64");
-  overviews++;
+await page.addInitScript(() => {
+  window.received = { bytes: 0, overviews: 0 };
+  const Plain = window.WebSocket;
+  window.WebSocket = class extends Plain {
+    constructor(url) {
+      super(url);
+      this.addEventListener("message", ({ data }) => {
+        if (typeof data === "string") return;
+        window.received.bytes += data.byteLength;
+        window.received.overviews++;
+      });
+    }
+  };
 });
+const received = () => page.evaluate(() => ({ ...window.received }));
 const metrics = async () => Object.fromEntries((await devtools.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
 const heap = async () => {
   await devtools.send("HeapProfiler.collectGarbage");
@@ -39,8 +47,10 @@ await until("all hosts are there", () => page.evaluate((count) => document.query
 await sleep(5000);
 
 const before = { ...(await metrics()), heap: await heap(), viewer: cpuSeconds(product.viewer.process.pid), collector: cpuSeconds(product.collector.process.pid), at: performance.now() };
-[bytes, overviews] = [0, 0];
+const receivedBefore = await received();
 await sleep(seconds * 1000);
+const receivedNow = await received();
+const [bytes, overviews] = [receivedNow.bytes - receivedBefore.bytes, receivedNow.overviews - receivedBefore.overviews];
 const now = { ...(await metrics()), viewer: cpuSeconds(product.viewer.process.pid), collector: cpuSeconds(product.collector.process.pid), at: performance.now() };
 const took = (now.at - before.at) / 1000;
 const after = await heap();

@@ -91,7 +91,7 @@ export class Toolbar {
     setAttribute(this.link, "href", this.app.link({ dialog: true }));
     const all = collectors?.length ?? 0;
     const standing = collectors?.filter(({ state }) => state === "connected").length ?? 0;
-    say(this.link, collectors === null ? "Collectors" : all === 0 ? "No collector" : `${standing} of ${counted(all, "collector")}`);
+    say(this.link, collectors === null ? "Collectors" : all === 0 ? "No collector" : `${standing}/${counted(all, "collector")}`);
     this.link.className = `link ${collectors === null ? "" : standing === all && all > 0 ? "good" : standing > 0 ? "warn" : "bad"}`;
   }
 
