@@ -198,11 +198,13 @@ export function blockDevices(samples: readonly DetailSample[], key: string): Blo
     const series = (name: string): (number[] | null)[] => readings.map((reading) => reading && countsOf(reading[name] ?? [], BLOCK_SCALE));
     const [reads, writes] = [series("read_latency"), series("write_latency")];
     const last = reads.length - 1;
+    // The first answers of the viewer can be without frames.
+    const first = (readings: (number[] | null)[]): number[] | null => readings.find((one) => one !== null) ?? null;
     const name = (who: string): string => newest.vms.get(who)?.detail.name ?? who;
     out.push({
       device: dev,
-      read: quantilesOf(reads[0] ?? null, reads[last] ?? null, BLOCK_SCALE),
-      write: quantilesOf(writes[0] ?? null, writes[last] ?? null, BLOCK_SCALE),
+      read: quantilesOf(first(reads), reads[last] ?? null, BLOCK_SCALE),
+      write: quantilesOf(first(writes), writes[last] ?? null, BLOCK_SCALE),
       columns: steps(reads.map((counts, at) => added(counts, writes[at] ?? null))),
       ahead: ratesBetween(window.map((sample, at) => ({
         time: sample.time,

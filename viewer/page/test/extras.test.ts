@@ -35,12 +35,12 @@ test("latencies of each device, and who was ahead by name", () => {
   const block = (count: number, ns: number): Loose => ({
     block: [{ dev: "vda", read_latency: [0, count], write_latency: [], ahead: [["db", ns], ["host", 1], "junk", [1, 2]] }, { dev: "vdb" }, 7],
   });
-  const [device, ...others] = blockDevices(samples({ web: block(0, 0), db: {} }, { web: block(4, 1000), db: {} }), "web");
+  const [device, ...others] = blockDevices(samples({ web: {}, db: {} }, { web: block(0, 0), db: {} }, { web: block(4, 1000), db: {} }), "web");
   assert.equal(others.length, 0);
   assert.equal(device!.device, "vda");
   assert.deepEqual(device!.read, { p50: 6144, p99: 4096 + 4096 * 0.99, count: 4 });
   assert.equal(device!.write.count, 0);
-  assert.deepEqual(device!.columns[0]!.slice(0, 3), [0, 4, 0]);
+  assert.deepEqual(device!.columns[1]!.slice(0, 3), [0, 4, 0]);
   assert.deepEqual(device!.ahead, [{ label: "db", rate: 1000 }]);
 });
 
