@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "wire/frame_codec.h"
-#include "wire/json_writer.h"
 
 namespace virtpulse::viewer {
 namespace {
@@ -51,6 +50,8 @@ void write_text_or_null(wire::JsonWriter& json, std::string_view name, std::stri
     }
 }
 
+}  // namespace
+
 void write_link(wire::JsonWriter& json, const LinkStatus& link, Clock::time_point now) {
     const bool waiting = link.state == LinkState::waiting;
     json.open('{');
@@ -64,6 +65,8 @@ void write_link(wire::JsonWriter& json, const LinkStatus& link, Clock::time_poin
     json.member("bad_frames", link.bad_frames);
     json.close('}');
 }
+
+namespace {
 
 // Of each disk that the VM used, latencies of the last interval and whom it waited for.
 void write_disks(wire::JsonWriter& json, const wire::VmExt& ext) {
@@ -144,6 +147,8 @@ void write_health(wire::JsonWriter& json, const Health& health) {
     json.close(']');
 }
 
+}  // namespace
+
 void write_host(wire::JsonWriter& json, const HostView& view) {
     const auto& host = view.state->host();
     json.open('{');
@@ -176,8 +181,6 @@ void write_host(wire::JsonWriter& json, const HostView& view) {
     json.close(']');
     json.close('}');
 }
-
-}  // namespace
 
 void append_json_line(const Picture& picture, std::string& out) {
     const std::size_t begin = out.size();

@@ -7,17 +7,20 @@
 #include <string>
 #include <utility>
 
+#include "viewer/feed.h"
+
 namespace virtpulse::viewer {
 namespace {
 
 constexpr int wrong_use = 2;
-constexpr std::size_t most_collectors = 64;
-
+constexpr std::uint16_t page_port = 8056;
 constexpr const char* examples = R"(Examples:
   virtpulse-viewer
       the list, from a collector on this machine
   virtpulse-viewer --collector grid1 --collector grid2:56001 --unhealthy
       hosts in bad health only, worst first, from two collectors
+  virtpulse-viewer --collector grid1 --web 127.0.0.1:8056
+      the page, at http://127.0.0.1:8056/
   virtpulse-viewer --collector '[2001:db8::7]:56000' --json --count 3
       three JSON documents, one a line
 
@@ -70,6 +73,12 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     auto* json_flag =
         app.add_flag("--json", json, "One JSON document a line each second")->excludes(list_flag);
     list_flag->excludes(json_flag);
+    std::string web;
+    auto* web_option =
+        app.add_option("--web", web, "Serve the web page there (port 8056 if none is given)")
+            ->type_name("ADDRESS[:PORT]")
+            ->excludes(list_flag)
+            ->excludes(json_flag);
     app.add_flag("--unhealthy", options.unhealthy_only,
                  "Only hosts whose health is warn or bad, the worst first");
     auto* count_option = app.add_option("--count", count, "End after N refreshes")
@@ -84,6 +93,11 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     }
     if (const auto error = read_collectors(collectors, options.collectors)) {
         return refuse(error->message);
+    }
+    if (web_option->count() > 0) {
+        auto endpoint = parse_endpoint(web, page_port);
+        if (!endpoint) return refuse(endpoint.error().within("--web").message);
+        options.web = std::move(*endpoint);
     }
     options.mode = json ? Mode::json : Mode::list;
     if (count_option->count() > 0) options.count = count;

@@ -16,6 +16,7 @@ struct Options {
     Mode mode = Mode::list;
     bool unhealthy_only = false;
     std::optional<std::uint64_t> count;  // refreshes; absent: until it is told to end
+    std::optional<Endpoint> web;         // where the page is served, in place of list and JSON
 };
 
 // Reads the arguments, and prints what --help, --version or a mistake call for: then there are no

@@ -14,8 +14,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <ctime>
-#include <deque>
 #include <exception>
 #include <iostream>
 #include <optional>
@@ -23,13 +21,12 @@
 #include <string_view>
 
 #include "base/terminal_text.h"
+#include "viewer/feed.h"
 #include "viewer/json.h"
-#include "viewer/link/connection.h"
-#include "viewer/model/grid.h"
 #include "viewer/terminal/list.h"
 #include "viewer/terminal/list_header.h"
 #include "viewer/terminal/output.h"
-#include "wire/frame_codec.h"
+#include "viewer/web/server.h"
 
 namespace virtpulse::viewer {
 namespace {
@@ -41,39 +38,45 @@ constexpr auto refresh_interval = std::chrono::seconds(1);
 constexpr auto first_look = milliseconds(150);  // on a screen, so that it is not empty at first
 constexpr auto retry_output = milliseconds(5);  // while the reader of our output is slow
 
-std::string local_clock(std::time_t now) {
-    std::tm parts{};
-    ::localtime_r(&now, &parts);
-    char text[16];
-    return {text, std::strftime(text, sizeof text, "%H:%M:%S", &parts)};
-}
-
 class Program {
   public:
     explicit Program(const Options& options) : options_(options), output_(STDOUT_FILENO) {
-        for (const auto& endpoint : options.collectors) {
-            const std::size_t source = links_.size();
-            links_.emplace_back(
-                io_.get_executor(), endpoint,
-                [this, source](std::string_view json) { return take_frame(json, source); });
-        }
+        feed_.emplace(io_.get_executor());
     }
 
     int run() {
-        for (auto& link : links_)
-            spawn(link.run());
+        for (const auto& endpoint : options_.collectors)
+            (void)feed_->connect(endpoint);  // the options have each once, and not too many
+        if (options_.web) return serve();
         spawn(present());
         if (draws_over()) spawn(follow_resizes());
+        return wait_for_the_end();
+    }
+
+  private:
+    int serve() {
+        const auto server = web::Server::start(io_, *feed_, *options_.web, options_.unhealthy_only);
+        if (!server) return complain(server.error().message);
+        std::cout << "virtpulse-viewer: the page is at " << (*server)->url() << std::endl;
+        spawn((*server)->run(options_.count, [this] { finish_counted(); }));
+        return wait_for_the_end();
+    }
+
+    static int complain(const std::string& message) {
+        std::cerr << "virtpulse-viewer: " << message << '\n';
+        return 1;
+    }
+
+    int wait_for_the_end() {
         asio::signal_set ends(io_, SIGINT, SIGTERM, SIGHUP);
         ends.async_wait([this](const auto& error, int) {
             if (!error) finish(0);
         });
         io_.run();
-        if (!complaint_.empty()) std::cerr << "virtpulse-viewer: " << complaint_ << '\n';
+        if (!complaint_.empty()) complain(complaint_);
         return exit_code_;
     }
 
-  private:
     void spawn(asio::awaitable<void> task) {
         asio::co_spawn(io_, std::move(task), [](const std::exception_ptr& error) {
             if (error) std::rethrow_exception(error);  // out of io_.run()
@@ -86,29 +89,11 @@ class Program {
         io_.stop();
     }
 
-    std::optional<std::string> take_frame(std::string_view json, std::size_t source) {
-        if (const auto fault = parser_.parse(json, frame_)) return fault->message();
-        grid_.take(std::move(frame_), source, Clock::now());
-        received_ = true;
-        return std::nullopt;
-    }
-
     [[nodiscard]] bool draws_over() const {
         return options_.mode == Mode::list && output_.is_screen();
     }
 
-    Picture picture() {
-        const auto now = Clock::now();
-        const auto wall = std::chrono::system_clock::now();
-        grid_.forget(now);
-        std::vector<const LinkStatus*> links;
-        for (const auto& link : links_)
-            links.push_back(&link.status());
-        auto picture = picture_of(grid_, std::move(links), options_.unhealthy_only, now);
-        picture.time_s = std::chrono::duration<double>(wall.time_since_epoch()).count();
-        picture.clock_text = local_clock(std::chrono::system_clock::to_time_t(wall));
-        return picture;
-    }
+    Picture picture() { return feed_->picture(options_.unhealthy_only); }
 
     std::string refresh() {
         std::string text;
@@ -169,7 +154,12 @@ class Program {
             co_await timer.async_wait(asio::use_awaitable);
             if (!flush()) co_return;
         }
-        if (received_) {
+        finish_counted();
+    }
+
+    // All refreshes asked for are made.
+    void finish_counted() {
+        if (feed_->received()) {
             finish(0);
         } else {
             finish(1, nothing_received());
@@ -197,14 +187,10 @@ class Program {
 
     const Options& options_;
     Output output_;
-    Grid grid_;
-    wire::FrameParser parser_;
-    wire::Frame frame_;
-    std::deque<Connection> links_;  // their coroutines hold on to their addresses
     ScreenSize drawn_size_{0, 0};
-    bool received_ = false;
     int exit_code_ = 0;
     std::string complaint_;
+    std::optional<Feed> feed_;
     asio::io_context io_;  // last: what waits in it goes before what it refers to
 };
 

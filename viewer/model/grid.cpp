@@ -73,10 +73,12 @@ bool Grid::brings_news(const Record& record, const wire::Host& host, std::size_t
     return source == record.source || host.time >= known.time || !is_live(record, now);
 }
 
+Clock::duration Grid::patience(const Record& record) {
+    return std::max<Clock::duration>(least_fading, missed_before_fading * record.interval);
+}
+
 bool Grid::is_live(const Record& record, Clock::time_point now) {
-    const auto patience =
-        std::max<Clock::duration>(least_fading, missed_before_fading * record.interval);
-    return now - record.arrived < patience;
+    return now - record.arrived < patience(record);
 }
 
 void Grid::forget(Clock::time_point now) {
@@ -84,22 +86,45 @@ void Grid::forget(Clock::time_point now) {
                   [now](const auto& entry) { return now - entry.second.arrived >= forget_after; });
 }
 
+HostView Grid::view_of(const Record& record, Clock::time_point now) {
+    using Seconds = std::chrono::duration<double>;
+    const auto age = now - record.arrived;
+    HostView host{&record.state, {}, Seconds(age).count(), is_live(record, now), {}};
+    host.vms.reserve(record.state.vms().size());
+    std::optional<WorstVm> run_delay;
+    for (const auto& vm : record.state.vms()) {
+        const auto& view = host.vms.emplace_back(VmView{&vm, record.rates.rates(vm.vm)});
+        const auto delay = vm.stale ? std::nullopt : delay_per_vcpu(view);
+        if (delay && (!run_delay || *delay > run_delay->value)) run_delay = {vm.vm.name, *delay};
+    }
+    host.health = health_of(record.state.host(), run_delay);
+    if (!host.live) {
+        const Seconds fading = forget_after - patience(record);
+        // An interval so long that the host would be forgotten before it fades.
+        const double gone = fading.count() > 0 ? (age - patience(record)) / fading : 1;
+        host.presence = std::clamp(1 - gone, 0.0, 1.0);
+    }
+    return host;
+}
+
 std::vector<HostView> Grid::view(Clock::time_point now) const {
     std::vector<HostView> hosts;
     hosts.reserve(hosts_.size());
-    for (const auto& [name, record] : hosts_) {
-        HostView host{&record.state,
-                      health_of(record.state.host()),
-                      std::chrono::duration<double>(now - record.arrived).count(),
-                      is_live(record, now),
-                      {}};
-        host.vms.reserve(record.state.vms().size());
-        for (const auto& vm : record.state.vms()) {
-            host.vms.push_back({&vm, record.rates.rates(vm.vm)});
-        }
-        hosts.push_back(std::move(host));
-    }
+    for (const auto& [name, record] : hosts_)
+        hosts.push_back(view_of(record, now));
     return hosts;
+}
+
+std::optional<HostView> Grid::view_of(std::string_view name, Clock::time_point now) const {
+    const auto at = hosts_.find(name);
+    if (at == hosts_.end()) return std::nullopt;
+    return view_of(at->second, now);
+}
+
+std::optional<double> delay_per_vcpu(const VmView& view) {
+    const auto& ext = view.state->vm.ext;
+    if (!ext || ext->vcpus.value_or(0) == 0 || !view.rates.run_delay_percent) return std::nullopt;
+    return *view.rates.run_delay_percent / static_cast<double>(*ext->vcpus);
 }
 
 void keep_unhealthy(std::vector<HostView>& hosts) {

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "viewer/model/health.h"
@@ -35,7 +37,11 @@ struct HostView {
     double age_s;  // since its last frame arrived here
     bool live;     // false: fading, its frames have stopped
     std::vector<VmView> vms;
+    double presence = 1;  // 1 while it is live, then less and less until it is forgotten at 0
 };
+
+// Of the time that passed, what each virtual CPU was ready to run and had to wait, in percent.
+std::optional<double> delay_per_vcpu(const VmView& view);
 
 class Grid {
   public:
@@ -46,6 +52,9 @@ class Grid {
     void forget(Clock::time_point now);
     // All hosts, by name.
     [[nodiscard]] std::vector<HostView> view(Clock::time_point now) const;
+    // The one of that name, if it is known.
+    [[nodiscard]] std::optional<HostView> view_of(std::string_view name,
+                                                  Clock::time_point now) const;
 
     [[nodiscard]] std::size_t size() const { return hosts_.size(); }
     // Frames refused because of the bounds above.
@@ -61,7 +70,9 @@ class Grid {
     };
     static bool brings_news(const Record& record, const wire::Host& host, std::size_t source,
                             Clock::time_point now);
+    static Clock::duration patience(const Record& record);
     static bool is_live(const Record& record, Clock::time_point now);
+    static HostView view_of(const Record& record, Clock::time_point now);
 
     std::map<std::string, Record, std::less<>> hosts_;
     std::uint64_t refused_ = 0;

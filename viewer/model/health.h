@@ -33,6 +33,11 @@ inline constexpr std::array<Threshold, 5> thresholds{{
     {"board temperature", "°C", 45, 60, 75, &wire::Host::mbtemp},
 }};
 
+// A virtual CPU that is ready to run and has none to run on is what a guest feels as slowness: one
+// time in twenty is usual, one in two is a machine at half its speed. Of each VM the time is shared
+// out over its virtual CPUs; the worst VM counts.
+inline constexpr Threshold run_delay_threshold{"run delay", "%", 5, 20, 50, nullptr};
+
 inline constexpr double warn_severity = 0.5;
 inline constexpr double bad_severity = 0.8;
 
@@ -51,7 +56,14 @@ struct Health {
     [[nodiscard]] bool unhealthy() const { return level == Level::warn || level == Level::bad; }
 };
 
-// Unknown figures take no part.
-Health health_of(const wire::Host& host);
+// The worst that a VM of a host has of some figure.
+struct WorstVm {
+    std::string_view name;
+    double value;
+};
+
+// Unknown figures take no part. A reason can have the name of a VM in it, which is somebody else's
+// text.
+Health health_of(const wire::Host& host, const std::optional<WorstVm>& run_delay = std::nullopt);
 
 }  // namespace virtpulse::viewer

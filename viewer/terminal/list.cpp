@@ -75,7 +75,7 @@ std::string host_note(const HostView& host) {
         append_clause(note, "forgotten in " + duration_text(left_s));
     }
     for (const auto& reason : host.health.reasons)
-        append_clause(note, reason);
+        append_clause(note, sanitised(reason));
     if (const auto& ext = host.state->host().ext) {
         for (const auto& [source, reason] : ext->missing) {
             append_clause(note, sanitised(source) + ": " + sanitised(reason));

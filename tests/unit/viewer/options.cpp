@@ -51,6 +51,14 @@ TEST_CASE("collectors are read, and the same one counts once") {
     CHECK(options.count == 3);
 }
 
+TEST_CASE("the page is served where told, on its own port unless told") {
+    const auto outcome = parse({"--web", "127.0.0.1", "--unhealthy"});
+    REQUIRE(outcome.parsed.options);
+    CHECK(outcome.parsed.options->web == Endpoint{"127.0.0.1", 8056});
+    CHECK(outcome.parsed.options->unhealthy_only);
+    CHECK(parse({"--web", "[::1]:80"}).parsed.options->web == Endpoint{"::1", 80});
+}
+
 TEST_CASE("wrong use is said in one line that names it, with exit code 2") {
     const std::vector<std::pair<std::vector<const char*>, std::string>> cases{
         {{"--list", "--json"}, "--list"},
@@ -59,7 +67,9 @@ TEST_CASE("wrong use is said in one line that names it, with exit code 2") {
         {{"--count", "0"}, "--count"},
         {{"--count", "many"}, "--count"},
         {{"--terminal"}, "--terminal"},
-        {{"--web", "127.0.0.1:1"}, "--web"},
+        {{"--web"}, "--web"},
+        {{"--web", "127.0.0.1:0"}, "--web"},
+        {{"--web", "127.0.0.1", "--json"}, "--web"},
         {{"--config", "/nonexistent/file"}, "nonexistent"},
         {{"stray"}, "stray"},
     };

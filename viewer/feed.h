@@ -1,0 +1,79 @@
+// The connections to the collectors, and what they brought: the same for every face.
+#pragma once
+
+#include <utility>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "base/result.h"
+#include "viewer/link/connection.h"
+#include "viewer/model/grid.h"
+#include "viewer/picture.h"
+#include "wire/frame_codec.h"
+
+namespace virtpulse::viewer {
+
+inline constexpr std::size_t most_collectors = 64;
+
+// Which sample of which host a frame belongs to.
+struct FrameHead {
+    std::string host;
+    double time = 0;
+    std::optional<std::uint64_t> sample;
+};
+
+class Feed {
+  public:
+    // Is given the text of each frame that brought something new.
+    using OnNews = std::function<void(const FrameHead& head, std::string_view json)>;
+
+    explicit Feed(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+    void on_news(OnNews on_news) { on_news_ = std::move(on_news); }
+
+    // Begins to connect, and goes on until told to stop. An error where there is such a connection
+    // already, or too many.
+    Result<> connect(const Endpoint& endpoint);
+    // False where there is no such connection. Its hosts fade as any that are heard of no more.
+    bool disconnect(std::string_view address);
+
+    // Everything as it is now; hosts whose time is over are dropped.
+    Picture picture(bool unhealthy_only);
+    [[nodiscard]] std::vector<const LinkStatus*> links() const;
+    [[nodiscard]] std::optional<HostView> host(std::string_view name) const;
+    [[nodiscard]] const Grid& grid() const { return grid_; }
+    // Whether any frame came, ever.
+    [[nodiscard]] bool received() const { return received_; }
+
+  private:
+    struct Link {
+        Link(boost::asio::any_io_executor executor, const Endpoint& endpoint,
+             Connection::OnFrame on_frame)
+            : connection(std::move(executor), endpoint, std::move(on_frame)) {}
+        Connection connection;
+        boost::asio::cancellation_signal stop;
+        bool is_stopped = false;
+    };
+    std::optional<std::string> take_frame(std::string_view json, std::size_t source);
+
+    boost::asio::any_io_executor executor_;
+    OnNews on_news_;
+    Grid grid_;
+    wire::FrameParser parser_;
+    wire::Frame frame_;
+    std::list<Link> links_;  // their coroutines hold on to their addresses
+    std::size_t next_source_ = 0;
+    bool received_ = false;
+};
+
+}  // namespace virtpulse::viewer

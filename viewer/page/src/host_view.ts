@@ -1,0 +1,148 @@
+// One host: its picture, its figures over the last two minutes, what is missing, and its VMs as a
+// table that can be sorted.
+
+import type { App, View } from "./app";
+import { chart } from "./chart";
+import { colourOf, severityOf } from "./colour";
+import { healthWords, vmLines } from "./describe";
+import { missingLines } from "./details";
+import { h, say, sized } from "./dom";
+import { FIGURE_LABELS, Packings, placedVms, TilePainter } from "./draw_tile";
+import { ExtraPanels } from "./extra_panels";
+import { shown } from "./names";
+import { FIGURES, type Figure } from "./overview";
+import { hideTip, showTip } from "./tooltip";
+import { counted, degrees, percent, seconds } from "./units";
+import { VmTable } from "./vm_table";
+
+const packings = new Packings();
+const FIGURE_WORDS: Record<Figure, string> = {
+  cpu: "CPU", ram: "RAM", disk: "Disk, busiest", cputemp: "CPU temperature", mbtemp: "Board temperature",
+};
+
+export class HostView implements View {
+  private readonly title = h("h1");
+  private readonly level = h("span", { class: "level" });
+  private readonly words = h("p", { class: "summary", role: "status" });
+  private readonly facts = h("p", { class: "facts" });
+  private readonly missing = h("ul", { class: "missing", "aria-label": "Missing figures" });
+  private readonly picture = h("canvas", { class: "picture", role: "img" });
+  private readonly charts = new Map<Figure, { value: HTMLElement; canvas: HTMLCanvasElement; box: HTMLElement }>();
+  private readonly table: VmTable;
+  private readonly extra: ExtraPanels;
+  private readonly body: HTMLElement;
+  private readonly gone = h("p", { class: "state nothing" });
+  readonly element: HTMLElement;
+
+  constructor(private readonly app: App) {
+    for (const figure of FIGURES) {
+      const value = h("strong");
+      const canvas = h("canvas", { class: "chart", "aria-hidden": "true" });
+      const box = h("figure", {}, h("figcaption", {}, FIGURE_WORDS[figure], " ", value), canvas);
+      this.charts.set(figure, { value, canvas, box });
+    }
+    this.table = new VmTable(app);
+    this.extra = new ExtraPanels(app, "host");
+    this.body = h("div", { class: "host" },
+      h("div", { class: "top" },
+        h("div", { class: "about" }, this.facts, this.missing, this.picture),
+        h("div", { class: "charts" }, ...[...this.charts.values()].map(({ box }) => box))),
+      h("h2", {}, "Virtual machines"), this.table.element, this.extra.element);
+    this.element = h("main", { class: "page", id: "view", tabindex: -1 },
+      h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: app.link({ view: "grid", host: "", uuid: "" }) }, "Grid")),
+      h("header", { class: "title" }, this.title, this.level), this.words, this.gone, this.body);
+    this.picture.addEventListener("pointermove", (event) => this.point(event));
+    this.picture.addEventListener("pointerleave", hideTip);
+    this.picture.addEventListener("click", (event) => this.click(event));
+  }
+
+  update(): void {
+    const { model, route, details, colours } = this.app;
+    const host = model.hosts.get(route.host);
+    say(this.title, shown(route.host));
+    this.gone.hidden = !!host;
+    this.body.hidden = !host;
+    this.level.hidden = !host;
+    if (!host) {
+      say(this.words, "");
+      say(this.gone, this.app.hasData ? "This host is not known: no frame of it came in the last 30 seconds." : "Loading …");
+      return;
+    }
+    const { sample } = host;
+    say(this.level, sample.live ? sample.level : "silent");
+    this.level.className = `level ${sample.live ? sample.level : "silent"}`;
+    say(this.words, healthWords(host));
+    const detail = details.name === host.name ? details.newest : undefined;
+    const cpus = detail?.ext.cpus;
+    const source = detail?.host.source === "ebpf" ? "figures from eBPF" : detail?.host.source === "proc" ? "figures from /proc" : "standard frames";
+    say(this.facts, [
+      counted(host.vms.length, "VM"), typeof cpus === "number" ? counted(cpus, "CPU") : "",
+      detail ? source : "", `last frame ${seconds(sample.age)} ago`, sample.complete ? "" : "a part of the sample is still to come",
+    ].filter((part) => part !== "").join(" · "));
+    const lines = detail ? missingLines(detail.host) : [];
+    this.missing.replaceChildren(...lines.map((line) => h("li", {}, line)));
+    this.missing.hidden = lines.length === 0;
+    FIGURES.forEach((figure, at) => {
+      const part = this.charts.get(figure)!;
+      const value = sample.figures[figure];
+      const series = host.history.figure(at);
+      const isTemperature = figure === "cputemp" || figure === "mbtemp";
+      // A sensor that is not there needs no chart.
+      part.box.hidden = isTemperature && value === null && series.every((one) => one === null);
+      if (part.box.hidden) return;
+      say(part.value, isTemperature ? degrees(value) : percent(value));
+      const colour = colourOf(colours, value === null ? null : severityOf(this.app.thresholds[figure], value));
+      chart(part.canvas, [{ values: series, colour, filled: true }], {
+        format: (one) => (isTemperature ? `${one.toFixed(0)} °C` : `${one.toFixed(0)} %`), top: 100, span: "2 min ago",
+      }, colours);
+    });
+    this.draw();
+    this.table.update(host);
+    this.extra.update();
+  }
+
+  resize(): void {
+    this.update();
+  }
+
+  close(): void {
+    hideTip();
+    this.table.close();
+  }
+
+  private size(): { width: number; height: number } {
+    const width = Math.min(430, this.element.clientWidth - 32);
+    return { width, height: Math.round(width / 1.3) };
+  }
+
+  private draw(): void {
+    const host = this.app.model.hosts.get(this.app.route.host);
+    if (!host) return;
+    const { width, height } = this.size();
+    const paint = sized(this.picture, width, height);
+    this.picture.setAttribute("aria-label", `Picture of ${shown(host.name)}: ${FIGURES.map((figure) => FIGURE_LABELS[figure]).join(", ")} as levels, ${counted(host.vms.length, "VM")} as circles; the table below has the same`);
+    new TilePainter(paint, this.app.colours, this.app.thresholds, packings).tile(host, { x: 0, y: 0, width, height });
+  }
+
+  private hit(event: MouseEvent): number {
+    const host = this.app.model.hosts.get(this.app.route.host);
+    if (!host) return -1;
+    const { width, height } = this.size();
+    return placedVms(host, width, height, packings)
+      .find(({ x, y, r }) => (x - event.offsetX) ** 2 + (y - event.offsetY) ** 2 <= r ** 2)?.vm ?? -1;
+  }
+
+  private point(event: PointerEvent): void {
+    const vm = this.hit(event);
+    const host = this.app.model.hosts.get(this.app.route.host);
+    this.picture.style.cursor = vm >= 0 ? "pointer" : "";
+    if (host && vm >= 0) showTip(vmLines(host, vm, this.app), event.clientX, event.clientY);
+    else hideTip();
+  }
+
+  private click(event: MouseEvent): void {
+    const vm = this.hit(event);
+    const host = this.app.model.hosts.get(this.app.route.host);
+    if (host && vm >= 0) this.app.go({ view: "vm", uuid: host.vms[vm]!.key });
+  }
+}

@@ -1,0 +1,105 @@
+// One VM: its CPU running and waiting, its memory, its disks, over the last two minutes.
+
+import type { App, View } from "./app";
+import { chart, strip, type Line } from "./chart";
+import type { VmSample } from "./details";
+import { h, say, setAttribute } from "./dom";
+import { ExtraPanels } from "./extra_panels";
+import { shown } from "./names";
+import { bytes, bytesPerSecond, counted, percent, rate } from "./units";
+import { delayPerVcpu } from "./vm_table";
+
+interface Panel {
+  element: HTMLElement;
+  canvas: HTMLCanvasElement;
+  values: HTMLElement[];
+}
+
+const DASHES: (number[] | undefined)[] = [undefined, [5, 3], [1, 3]];
+
+function panel(title: string, legends: readonly string[]): Panel {
+  const values = legends.map(() => h("strong"));
+  const canvas = h("canvas", { class: "chart", "aria-hidden": "true" });
+  const legend = h("div", { class: "legend" }, ...legends.map((name, at) =>
+    h("span", { class: `line line-${at}` }, name, " ", values[at])));
+  return { element: h("figure", {}, h("figcaption", {}, title), legend, canvas), canvas, values };
+}
+
+const last = (series: readonly (number | null)[]): number | null => series[series.length - 1] ?? null;
+
+export class VmView implements View {
+  private readonly title = h("h1");
+  private readonly state = h("span", { class: "level" });
+  private readonly hostLink = h("a");
+  private readonly facts = h("p", { class: "facts" });
+  private readonly timeline = h("canvas", { class: "timeline", role: "img", "aria-label": "State over the last two minutes" });
+  private readonly cpu = panel("CPU, percent of its virtual CPUs", ["running", "waiting for a CPU"]);
+  private readonly memory = panel("Memory", ["resident on the host", "now given", "can be given"]);
+  private readonly bytes = panel("Disk, bytes a second", ["read", "written"]);
+  private readonly operations = panel("Disk, operations a second", ["reads", "writes"]);
+  private readonly extra: ExtraPanels;
+  private readonly gone = h("p", { class: "state nothing" });
+  private readonly body: HTMLElement;
+  readonly element: HTMLElement;
+
+  constructor(private readonly app: App) {
+    this.extra = new ExtraPanels(app, "vm");
+    this.body = h("div", {}, this.facts, this.timeline,
+      h("div", { class: "charts wide" }, this.cpu.element, this.memory.element, this.bytes.element, this.operations.element),
+      this.extra.element);
+    this.element = h("main", { class: "page", id: "view", tabindex: -1 },
+      h("nav", { class: "crumbs", "aria-label": "Where this is" },
+        h("a", { href: app.link({ view: "grid", host: "", uuid: "" }) }, "Grid"), h("span", { "aria-hidden": "true" }, "›"), this.hostLink),
+      h("header", { class: "title" }, this.title, this.state), this.gone, this.body);
+  }
+
+  update(): void {
+    const { route, details, model, colours, units } = this.app;
+    const key = route.uuid;
+    const host = model.hosts.get(route.host);
+    say(this.hostLink, shown(route.host));
+    setAttribute(this.hostLink, "href", this.app.link({ view: "host", uuid: "" }));
+    const vm = details.name === route.host ? details.newest?.vms.get(key) : undefined;
+    this.body.hidden = !vm;
+    this.state.hidden = !vm;
+    this.gone.hidden = !!vm;
+    if (!vm) {
+      const name = host?.vms.find((one) => one.key === key)?.name;
+      say(this.title, name === undefined ? "Virtual machine" : shown(name));
+      say(this.gone, details.isAnswered || (this.app.hasData && !host) ? "This virtual machine is not known on this host any more." : "Loading …");
+      return;
+    }
+    const { detail } = vm;
+    say(this.title, shown(detail.name));
+    say(this.state, detail.stale ? `${detail.state_name}, stale` : detail.state_name);
+    this.state.className = `level ${detail.state === 6 ? "bad" : detail.state === 1 ? "good" : "unknown"}`;
+    say(this.facts, [
+      detail.vcpus === null ? "" : counted(detail.vcpus, "vCPU"), detail.pid === null ? "" : `process ${detail.pid}`, `uuid ${shown(detail.uuid)}`,
+    ].filter((part) => part !== "").join(" · "));
+    if (host) strip(this.timeline, host.history.states(key), Math.min(480, this.element.clientWidth - 32), 14, colours);
+
+    const lineColours = [colours.scale[0]!, colours.wait, colours.accent];
+    const series = (figure: (vm: VmSample) => number | null): (number | null)[] => details.series(key, figure);
+    const draw = (to: Panel, all: (number | null)[][], text: (value: number | null) => string, top: number, isBytes: boolean, stacked = false): void => {
+      const lines: Line[] = all.map((values, at) => ({
+        values, colour: lineColours[at]!, filled: stacked || at === 0, ...(DASHES[at] ? { dash: DASHES[at] } : {}),
+      }));
+      all.forEach((values, at) => say(to.values[at]!, text(last(values))));
+      chart(to.canvas, lines, { format: (value) => text(value), top, stacked, isBytes, span: "2 min ago" }, colours);
+    };
+    draw(this.cpu, [host?.history.cpu(key) ?? [], host?.history.delay(key) ?? []], percent, 100, false, true);
+    say(this.cpu.values[1]!, percent(delayPerVcpu(detail)));
+    say(this.cpu.values[0]!, percent(detail.cpu));
+    const kib = (value: number | null): number | null => (value === null ? null : value * 1024);
+    draw(this.memory, [series((one) => one.detail.rss_bytes), series((one) => kib(one.detail.ram)), series((one) => kib(one.detail.maxram))],
+      (value) => bytes(value, units), 0, true);
+    draw(this.bytes, [series((one) => one.detail.read_bytes_s), series((one) => one.detail.write_bytes_s)],
+      (value) => bytesPerSecond(value, units), 1024, true);
+    draw(this.operations, [series((one) => one.detail.read_ops_s), series((one) => one.detail.write_ops_s)], rate, 10, false);
+    this.extra.update();
+  }
+
+  resize(): void {
+    this.update();
+  }
+}

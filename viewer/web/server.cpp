@@ -1,0 +1,161 @@
+#include "viewer/web/server.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+#include "viewer/web/assets.h"
+#include "viewer/web/respond.h"
+
+namespace virtpulse::viewer::web {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
+constexpr auto request_patience = std::chrono::seconds(10);  // for a request, and for the next one
+constexpr auto accept_again_after = std::chrono::milliseconds(100);
+constexpr std::uint32_t longest_header = 8192;
+constexpr std::uint64_t longest_body = 1024;  // of what needs none
+constexpr int send_buffer_bytes = 512 << 10;  // an overview of a large grid, and no second one
+
+Result<asio::ip::address> loopback_address(const std::string& host) {
+    if (host == "localhost") return asio::ip::address(asio::ip::address_v4::loopback());
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(host, error);
+    if (error) return Error{"--web: '" + host + "' is no address; 127.0.0.1 is this machine", 0};
+    if (address.is_loopback()) return address;
+    return Error{"--web: " + host +
+                     " is beyond this machine, and the page has no encryption and no login; serve "
+                     "it on 127.0.0.1 and reach it through ssh -L 8056:127.0.0.1:8056",
+                 0};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Server>> Server::start(asio::io_context& io, Feed& feed,
+                                              const Endpoint& endpoint, bool unhealthy_only) {
+    if (!why_no_page().empty()) {
+        return Error{"--web: there is no page in this build: " + std::string(why_no_page()), 0};
+    }
+    std::shared_ptr<Server> server(new Server(io, feed, unhealthy_only));
+    if (const auto listening = server->listen(endpoint); !listening) return listening.error();
+    return server;
+}
+
+Result<> Server::listen(const Endpoint& endpoint) {
+    const auto address = loopback_address(endpoint.host);
+    if (!address) return address.error();
+    const tcp::endpoint where(*address, endpoint.port);
+    boost::system::error_code error;
+    acceptor_.open(where.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(where, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+        return Error{"--web: cannot listen on " + endpoint.text() + ": " + error.message() +
+                         "; another port can be given",
+                     error.value()};
+    }
+    port_ = endpoint.port;
+    return {};
+}
+
+std::string Server::url() const {
+    boost::system::error_code ignored;
+    const auto where = acceptor_.local_endpoint(ignored);
+    return "http://" + Endpoint{where.address().to_string(), where.port()}.text() + '/';
+}
+
+asio::awaitable<void> Server::run(std::optional<std::uint64_t> seconds,
+                                  std::function<void()> done) {
+    const auto self = shared_from_this();
+    hub_.refresh();
+    asio::co_spawn(io_, accept(), asio::detached);
+    asio::steady_timer timer(io_);
+    auto next = Clock::now();
+    for (std::uint64_t passed = 0; !seconds || passed < *seconds; ++passed) {
+        next = std::max(next + std::chrono::seconds(1), Clock::now());
+        timer.expires_at(next);
+        co_await timer.async_wait(asio::use_awaitable);
+        std::erase_if(browsers_, [](const auto& browser) { return !browser->is_open(); });
+        // Also without a browser: hosts are to be forgotten, and the next browser wants a picture.
+        hub_.refresh();
+        for (const auto& browser : browsers_)
+            browser->tick();
+    }
+    done();
+}
+
+asio::awaitable<void> Server::accept() {
+    const auto self = shared_from_this();
+    asio::steady_timer patience(io_);
+    for (;;) {
+        auto [error, socket] = co_await acceptor_.async_accept(no_throw);
+        if (error) {  // no descriptors left: others have to go first
+            patience.expires_after(accept_again_after);
+            (void)co_await patience.async_wait(no_throw);
+            continue;
+        }
+        if (connections_ >= most_connections) continue;  // closes it
+        ++connections_;
+        asio::co_spawn(io_, serve(std::move(socket)),
+                       [self](const std::exception_ptr&) { --self->connections_; });
+    }
+}
+
+asio::awaitable<void> Server::serve(tcp::socket socket) {
+    beast::tcp_stream stream(std::move(socket));
+    beast::flat_buffer buffer;
+    for (;;) {
+        http::request_parser<http::string_body> parser;
+        parser.header_limit(longest_header);
+        parser.body_limit(longest_body);
+        stream.expires_after(request_patience);
+        const auto [error, size] = co_await http::async_read(stream, buffer, parser, no_throw);
+        if (error) co_return;
+        auto request = parser.release();
+        if (!beast::websocket::is_upgrade(request)) {
+            if (!co_await answer(stream, respond(request, assets(), port_))) co_return;
+            continue;
+        }
+        auto refused = welcome(stream, request);
+        if (refused) (void)co_await answer(stream, std::move(*refused));
+        co_return;
+    }
+}
+
+asio::awaitable<bool> Server::answer(beast::tcp_stream& stream, Response response) {
+    stream.expires_after(request_patience);
+    const bool goes_on = response.keep_alive();
+    const auto [error, size] = co_await http::async_write(stream, response, no_throw);
+    co_return !error && goes_on;
+}
+
+std::optional<Response> Server::welcome(beast::tcp_stream& stream, Request& request) {
+    if (auto refused = refusal_of_live(request, port_)) return refused;
+    std::erase_if(browsers_, [](const auto& browser) { return !browser->is_open(); });
+    if (browsers_.size() >= most_browsers) return too_many_browsers(request);
+    boost::system::error_code ignored;  // only its freshness depends on them
+    stream.socket().set_option(tcp::no_delay(true), ignored);
+    stream.socket().set_option(asio::socket_base::send_buffer_size(send_buffer_bytes), ignored);
+    auto browser = std::make_shared<Browser>(std::move(stream), hub_);
+    browser->start(std::move(request));
+    browsers_.push_back(std::move(browser));
+    return std::nullopt;
+}
+
+}  // namespace virtpulse::viewer::web

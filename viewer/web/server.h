@@ -1,0 +1,63 @@
+// Serves the page to browsers on this machine.
+#pragma once
+
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "base/result.h"
+#include "viewer/feed.h"
+#include "viewer/web/browser.h"
+#include "viewer/web/hub.h"
+
+namespace virtpulse::viewer::web {
+
+inline constexpr std::size_t most_connections = 64;
+inline constexpr std::size_t most_browsers = 16;
+
+class Server : public std::enable_shared_from_this<Server> {
+  public:
+    // Listens. An error where that cannot be done, where the address is beyond loopback, and where
+    // this build has no page.
+    static Result<std::shared_ptr<Server>> start(boost::asio::io_context& io, Feed& feed,
+                                                 const Endpoint& endpoint, bool unhealthy_only);
+
+    // Accepts, and tells all browsers the news each second; after `seconds` of them, where given,
+    // calls `done`.
+    boost::asio::awaitable<void> run(std::optional<std::uint64_t> seconds,
+                                     std::function<void()> done);
+    // "http://127.0.0.1:8056/"
+    [[nodiscard]] std::string url() const;
+
+  private:
+    using tcp = boost::asio::ip::tcp;
+
+    Server(boost::asio::io_context& io, Feed& feed, bool unhealthy_only)
+        : io_(io), acceptor_(io), hub_(feed, unhealthy_only) {}
+    Result<> listen(const Endpoint& endpoint);
+    boost::asio::awaitable<void> accept();
+    boost::asio::awaitable<void> serve(tcp::socket socket);
+    boost::asio::awaitable<bool> answer(boost::beast::tcp_stream& stream, Response response);
+    // The answer where it cannot be a browser's; else the stream is handed over.
+    std::optional<Response> welcome(boost::beast::tcp_stream& stream, Request& request);
+
+    boost::asio::io_context& io_;
+    tcp::acceptor acceptor_;
+    std::uint16_t port_ = 0;
+    Hub hub_;
+    std::size_t connections_ = 0;  // that are not (yet) browsers
+    std::vector<std::shared_ptr<Browser>> browsers_;
+};
+
+}  // namespace virtpulse::viewer::web
