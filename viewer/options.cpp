@@ -60,6 +60,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::vector<std::string> collectors;
     bool list = false;
     bool json = false;
+    bool csv = false;
     Options options;
     std::uint64_t count = 0;
     app.add_option("--collector", collectors,
@@ -70,6 +71,9 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     auto* json_flag =
         app.add_flag("--json", json, "One JSON document a line each second")->excludes(list_flag);
     list_flag->excludes(json_flag);
+    app.add_flag("--csv", csv, "A row for each host and each VM at each new sample")
+        ->excludes(list_flag)
+        ->excludes(json_flag);
     app.add_flag("--unhealthy", options.unhealthy_only,
                  "Only hosts whose health is warn or bad, the worst first");
     auto* count_option = app.add_option("--count", count, "End after N refreshes")
@@ -85,7 +89,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     if (const auto error = read_collectors(collectors, options.collectors)) {
         return refuse(error->message);
     }
-    options.mode = json ? Mode::json : Mode::list;
+    options.mode = json ? Mode::json : csv ? Mode::csv : Mode::list;
     if (count_option->count() > 0) options.count = count;
     return {std::move(options), 0};
 }

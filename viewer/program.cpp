@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "base/terminal_text.h"
+#include "viewer/csv.h"
 #include "viewer/json.h"
 #include "viewer/link/connection.h"
 #include "viewer/model/grid.h"
@@ -114,6 +115,8 @@ class Program {
         std::string text;
         if (options_.mode == Mode::json) {
             append_json_line(picture(), text);
+        } else if (options_.mode == Mode::csv) {
+            csv_.append(picture(), text);
         } else if (draws_over()) {
             const auto size = output_.size();
             // The last line is the cursor's.
@@ -197,6 +200,7 @@ class Program {
 
     const Options& options_;
     Output output_;
+    CsvWriter csv_;
     Grid grid_;
     wire::FrameParser parser_;
     wire::Frame frame_;

@@ -54,6 +54,7 @@ TEST_CASE("collectors are read, and the same one counts once") {
 TEST_CASE("wrong use is said in one line that names it, with exit code 2") {
     const std::vector<std::pair<std::vector<const char*>, std::string>> cases{
         {{"--list", "--json"}, "--list"},
+        {{"--csv", "--json"}, "--json"},
         {{"--collector", "a:b"}, "a:b"},
         {{"--collector"}, "--collector"},
         {{"--count", "0"}, "--count"},
