@@ -18,6 +18,8 @@ constexpr const char* examples = R"(Examples:
       the list, from a collector on this machine
   virtpulse-viewer --collector grid1 --collector grid2:56001 --unhealthy
       hosts in bad health only, worst first, from two collectors
+  virtpulse-viewer --collector grid1 --terminal
+      the grid on the whole terminal
   virtpulse-viewer --collector '[2001:db8::7]:56000' --json --count 3
       three JSON documents, one a line
 
@@ -61,6 +63,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     bool list = false;
     bool json = false;
     bool csv = false;
+    bool terminal = false;
     Options options;
     std::uint64_t count = 0;
     app.add_option("--collector", collectors,
@@ -71,9 +74,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     auto* json_flag =
         app.add_flag("--json", json, "One JSON document a line each second")->excludes(list_flag);
     list_flag->excludes(json_flag);
-    app.add_flag("--csv", csv, "A row for each host and each VM at each new sample")
+    auto* csv_flag = app.add_flag("--csv", csv, "A row for each host and VM at each new sample")
+                         ->excludes(list_flag)
+                         ->excludes(json_flag);
+    app.add_flag("--terminal", terminal, "The grid on the whole terminal, with keys; ? explains")
         ->excludes(list_flag)
-        ->excludes(json_flag);
+        ->excludes(json_flag)
+        ->excludes(csv_flag);
     app.add_flag("--unhealthy", options.unhealthy_only,
                  "Only hosts whose health is warn or bad, the worst first");
     auto* count_option = app.add_option("--count", count, "End after N refreshes")
@@ -89,7 +96,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     if (const auto error = read_collectors(collectors, options.collectors)) {
         return refuse(error->message);
     }
-    options.mode = json ? Mode::json : csv ? Mode::csv : Mode::list;
+    options.mode = json ? Mode::json : csv ? Mode::csv : terminal ? Mode::terminal : Mode::list;
     if (count_option->count() > 0) options.count = count;
     return {std::move(options), 0};
 }

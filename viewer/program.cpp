@@ -18,6 +18,7 @@
 #include <deque>
 #include <exception>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@
 #include "viewer/json.h"
 #include "viewer/link/connection.h"
 #include "viewer/model/grid.h"
+#include "viewer/screen/screen.h"
 #include "viewer/terminal/list.h"
 #include "viewer/terminal/list_header.h"
 #include "viewer/terminal/output.h"
@@ -63,18 +65,49 @@ class Program {
     int run() {
         for (auto& link : links_)
             spawn(link.run());
+        if (options_.mode == Mode::terminal) return show_on_terminal();
         spawn(present());
         if (draws_over()) spawn(follow_resizes());
+        return wait_for_the_end();
+    }
+
+  private:
+    int show_on_terminal() {
+        auto screen = screen::Screen::open(
+            io_, [this] { return picture(false); }, options_.unhealthy_only);
+        if (!screen) return complain(screen.error().message);
+        spawn(show(**screen));
+        return wait_for_the_end(std::move(*screen));
+    }
+
+    asio::awaitable<void> show(screen::Screen& screen) {
+        const auto counted = co_await screen.run(options_.count);
+        if (!counted) {
+            finish(1, counted.error().message);
+        } else if (*counted) {
+            finish_counted();
+        } else {
+            finish(0);
+        }
+    }
+
+    static int complain(const std::string& message) {
+        std::cerr << "virtpulse-viewer: " << message << '\n';
+        return 1;
+    }
+
+    // Gives the exit code. What has to be said is said when the terminal has been given back.
+    int wait_for_the_end(std::unique_ptr<screen::Screen> screen = nullptr) {
         asio::signal_set ends(io_, SIGINT, SIGTERM, SIGHUP);
         ends.async_wait([this](const auto& error, int) {
             if (!error) finish(0);
         });
         io_.run();
-        if (!complaint_.empty()) std::cerr << "virtpulse-viewer: " << complaint_ << '\n';
+        screen.reset();
+        if (!complaint_.empty()) complain(complaint_);
         return exit_code_;
     }
 
-  private:
     void spawn(asio::awaitable<void> task) {
         asio::co_spawn(io_, std::move(task), [](const std::exception_ptr& error) {
             if (error) std::rethrow_exception(error);  // out of io_.run()
@@ -98,14 +131,14 @@ class Program {
         return options_.mode == Mode::list && output_.is_screen();
     }
 
-    Picture picture() {
+    Picture picture(bool unhealthy_only) {
         const auto now = Clock::now();
         const auto wall = std::chrono::system_clock::now();
         grid_.forget(now);
         std::vector<const LinkStatus*> links;
         for (const auto& link : links_)
             links.push_back(&link.status());
-        auto picture = picture_of(grid_, std::move(links), options_.unhealthy_only, now);
+        auto picture = picture_of(grid_, std::move(links), unhealthy_only, now);
         picture.time_s = std::chrono::duration<double>(wall.time_since_epoch()).count();
         picture.clock_text = local_clock(std::chrono::system_clock::to_time_t(wall));
         return picture;
@@ -114,18 +147,18 @@ class Program {
     std::string refresh() {
         std::string text;
         if (options_.mode == Mode::json) {
-            append_json_line(picture(), text);
+            append_json_line(picture(options_.unhealthy_only), text);
         } else if (options_.mode == Mode::csv) {
-            csv_.append(picture(), text);
+            csv_.append(picture(options_.unhealthy_only), text);
         } else if (draws_over()) {
             const auto size = output_.size();
             // The last line is the cursor's.
             const auto lines = render_list(
-                picture(),
+                picture(options_.unhealthy_only),
                 {size.columns, std::max<std::size_t>(size.rows, 2) - 1, output_.has_colour()});
             text = screen_update(lines, std::exchange(drawn_size_, size) != size);
         } else {
-            for (const auto& line : render_list(picture(), {}))
+            for (const auto& line : render_list(picture(options_.unhealthy_only), {}))
                 text += line + '\n';
             text += '\n';
         }
@@ -172,6 +205,11 @@ class Program {
             co_await timer.async_wait(asio::use_awaitable);
             if (!flush()) co_return;
         }
+        finish_counted();
+    }
+
+    // All refreshes asked for are made.
+    void finish_counted() {
         if (received_) {
             finish(0);
         } else {
@@ -180,7 +218,7 @@ class Program {
     }
 
     std::string nothing_received() {
-        const auto seen = picture();
+        const auto seen = picture(false);
         std::string text = "no frame received";
         for (const auto* link : seen.links) {
             text += "; " + sanitised(link->address) + ": " + link_text(*link, seen.now);

@@ -59,7 +59,7 @@ TEST_CASE("wrong use is said in one line that names it, with exit code 2") {
         {{"--collector"}, "--collector"},
         {{"--count", "0"}, "--count"},
         {{"--count", "many"}, "--count"},
-        {{"--terminal"}, "--terminal"},
+        {{"--terminal", "--csv"}, "--csv"},
         {{"--web", "127.0.0.1:1"}, "--web"},
         {{"--config", "/nonexistent/file"}, "nonexistent"},
         {{"stray"}, "stray"},
