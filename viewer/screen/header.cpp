@@ -7,13 +7,10 @@
 
 #include "base/terminal_text.h"
 #include "viewer/terminal/list.h"
+#include "viewer/terminal/units.h"
 
 namespace virtpulse::viewer::screen {
 namespace {
-
-std::string counted(std::size_t count, std::string_view noun) {
-    return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
-}
 
 // Without words the signs have to do.
 Line totals_line(const Picture& picture, const State& state, bool words) {
@@ -174,12 +171,11 @@ std::vector<Line> help() {
         signs.add(std::string(sign_of(level)) + ' ' + std::string(level_name(level)) + "   ",
                   ink_of(level));
     }
-    signs.add(std::string(silent_sign) + " silent, or not running   ", faint);
-    signs.add("~ stale", faint);
+    signs.add(std::string(silent_sign) + " silent, off   ~ stale", faint);
     lines.push_back(std::move(signs));
     Line more;
     more.fill(16);
-    more.add("A temperature's bar is full where it is critical. See virtpulse-viewer(1).", faint);
+    more.add("A temperature's bar is full where it is critical; virtpulse-viewer(1).", faint);
     lines.push_back(std::move(more));
     lines.emplace_back();
     lines.emplace_back("   Any key closes this.", faint);

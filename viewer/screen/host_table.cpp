@@ -6,6 +6,7 @@
 #include "base/terminal_text.h"
 #include "viewer/screen/gauge.h"
 #include "viewer/screen/order.h"
+#include "viewer/terminal/list.h"
 #include "viewer/terminal/units.h"
 
 namespace virtpulse::viewer::screen {
@@ -47,11 +48,6 @@ Ink name_ink(const HostView& host, Selection selection) {
     ink.bold = selection != Selection::none;
     ink.reverse = selection == Selection::focused;
     return ink;
-}
-
-void append_clause(std::string& text, std::string_view clause) {
-    if (!text.empty()) text += ", ";
-    text += clause;
 }
 
 }  // namespace
@@ -188,23 +184,6 @@ Line host_line(const HostView& host, const HostColumns& columns, Selection selec
     put(duration_text(host.age_s), columns.age, Align::right, host.live ? faint : rest);
     put(host_note(host), columns.why, Align::left, level_ink);
     return line;
-}
-
-std::string host_note(const HostView& host) {
-    std::string note;
-    if (!host.live) {
-        const double left_s = std::chrono::duration<double>(forget_after).count() - host.age_s;
-        append_clause(note, "silent for " + duration_text(host.age_s) + ", forgotten in " +
-                                duration_text(left_s));
-    }
-    for (const auto& reason : host.health.reasons)
-        append_clause(note, sanitised(reason));
-    if (const auto& ext = host.state->host().ext) {
-        for (const auto& [source, reason] : ext->missing) {
-            append_clause(note, sanitised(source) + ": " + sanitised(reason));
-        }
-    }
-    return note;
 }
 
 }  // namespace virtpulse::viewer::screen

@@ -36,7 +36,4 @@ Line host_heading(const HostColumns& columns, const State& state, std::size_t ro
 enum class Selection : std::uint8_t { none, selected, focused };
 Line host_line(const HostView& host, const HostColumns& columns, Selection selection);
 
-// Everything notable about a host, in words: silent, what is warn or bad, what is missing and why.
-std::string host_note(const HostView& host);
-
 }  // namespace virtpulse::viewer::screen

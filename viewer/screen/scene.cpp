@@ -10,6 +10,7 @@
 #include "viewer/screen/order.h"
 #include "viewer/screen/vm_table.h"
 #include "viewer/terminal/list.h"
+#include "viewer/terminal/units.h"
 
 namespace virtpulse::viewer::screen {
 namespace {
@@ -172,7 +173,8 @@ class Composer {
         Line line("── VMs of ", faint);
         line.add(sanitised(host.state->host().name), {Hue::plain, 0, true, focused});
         line.cut(width / 2);
-        const auto note = host_note(host);
+        auto note = host_note(host);
+        if (!host.live) note.insert(0, "silent for " + duration_text(host.age_s) + ", ");
         if (!note.empty()) line.add(": " + note, host.live ? ink_of(host.health.level) : faint);
         line.cut(width - 4);
         line.add(" ");

@@ -85,6 +85,10 @@ std::string memory_text(std::optional<std::uint64_t> now_kib,
     return part(now_kib) + '/' + part(max_kib) + ' ' + std::string(binary_units[unit]);
 }
 
+std::string counted(std::size_t count, std::string_view noun) {
+    return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
+}
+
 std::string duration_text(double seconds) {
     const double whole = std::max(0.0, std::floor(seconds));
     if (whole < 120) return fixed(whole, 0) + " s";

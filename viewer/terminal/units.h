@@ -1,6 +1,7 @@
 // Numbers as people read them, in few columns.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,8 @@ std::string bytes_rate_text(std::optional<double> value);
 // KiB of the guest's memory, and of what it can be given, in the unit that suits the latter:
 // "1.0/2.0 GiB".
 std::string memory_text(std::optional<std::uint64_t> now_kib, std::optional<std::uint64_t> max_kib);
+// "1 host", "3 hosts".
+std::string counted(std::size_t count, std::string_view noun);
 // "4 s", "3 min", "5 h", "2 d".
 std::string duration_text(double seconds);
 
