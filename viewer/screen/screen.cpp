@@ -64,7 +64,7 @@ Screen::~Screen() {
 asio::awaitable<Result<bool>> Screen::run(std::optional<std::uint64_t> count) {
     const auto executor = co_await asio::this_coro::executor;
     asio::co_spawn(executor, follow_keys(), asio::detached);
-    asio::co_spawn(executor, follow_signals(), asio::detached);
+    follow_signals();
     auto next = Clock::now() + first_look;
     for (std::uint64_t shown = 0; !ended_ && (!count || shown <= *count); ++shown) {
         error_code cancelled;
@@ -111,12 +111,9 @@ void Screen::take_keys() {
     redraw();
 }
 
-asio::awaitable<void> Screen::follow_signals() {
-    for (;;) {
-        error_code error;
-        const int number =
-            co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        if (error) co_return;
+void Screen::follow_signals() {
+    signals_.async_wait([this](const error_code& error, int number) {
+        if (error) return;
         if (number == SIGTSTP) {
             suspend();
         } else {
@@ -124,7 +121,8 @@ asio::awaitable<void> Screen::follow_signals() {
             curses_->repaint();
         }
         redraw();
-    }
+        follow_signals();
+    });
 }
 
 void Screen::suspend() {

@@ -44,7 +44,7 @@ class Screen {
     Screen(boost::asio::io_context& io, std::unique_ptr<Curses> curses, Source source);
 
     boost::asio::awaitable<void> follow_keys();
-    boost::asio::awaitable<void> follow_signals();
+    void follow_signals();
     void take_keys();
     void suspend();
     void redraw();
