@@ -19,6 +19,8 @@ constexpr const char* examples = R"(Examples:
       the list, from a collector on this machine
   virtpulse-viewer --collector grid1 --collector grid2:56001 --unhealthy
       hosts in bad health only, worst first, from two collectors
+  virtpulse-viewer --collector grid1 --terminal
+      the grid on the whole terminal
   virtpulse-viewer --collector grid1 --web 127.0.0.1:8056
       the page, at http://127.0.0.1:8056/
   virtpulse-viewer --collector '[2001:db8::7]:56000' --json --count 3
@@ -63,6 +65,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::vector<std::string> collectors;
     bool list = false;
     bool json = false;
+    bool csv = false;
+    bool terminal = false;
     Options options;
     std::uint64_t count = 0;
     app.add_option("--collector", collectors,
@@ -73,12 +77,22 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     auto* json_flag =
         app.add_flag("--json", json, "One JSON document a line each second")->excludes(list_flag);
     list_flag->excludes(json_flag);
+    auto* csv_flag = app.add_flag("--csv", csv, "A row for each host and VM at each new sample")
+                         ->excludes(list_flag)
+                         ->excludes(json_flag);
+    auto* terminal_flag = app.add_flag("--terminal", terminal,
+                                       "The grid on the whole terminal, with keys; ? explains")
+                              ->excludes(list_flag)
+                              ->excludes(json_flag)
+                              ->excludes(csv_flag);
     std::string web;
     auto* web_option =
         app.add_option("--web", web, "Serve the web page there (port 8056 if none is given)")
             ->type_name("ADDRESS[:PORT]")
             ->excludes(list_flag)
-            ->excludes(json_flag);
+            ->excludes(json_flag)
+            ->excludes(csv_flag)
+            ->excludes(terminal_flag);
     app.add_flag("--unhealthy", options.unhealthy_only,
                  "Only hosts whose health is warn or bad, the worst first");
     auto* count_option = app.add_option("--count", count, "End after N refreshes")
@@ -99,7 +113,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         if (!endpoint) return refuse(endpoint.error().within("--web").message);
         options.web = std::move(*endpoint);
     }
-    options.mode = json ? Mode::json : Mode::list;
+    options.mode = json ? Mode::json : csv ? Mode::csv : terminal ? Mode::terminal : Mode::list;
     if (count_option->count() > 0) options.count = count;
     return {std::move(options), 0};
 }

@@ -9,7 +9,7 @@
 
 namespace virtpulse::viewer {
 
-enum class Mode : std::uint8_t { list, json };
+enum class Mode : std::uint8_t { list, json, csv, terminal };
 
 struct Options {
     std::vector<Endpoint> collectors;

@@ -16,13 +16,16 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/terminal_text.h"
+#include "viewer/csv.h"
 #include "viewer/feed.h"
 #include "viewer/json.h"
+#include "viewer/screen/screen.h"
 #include "viewer/terminal/list.h"
 #include "viewer/terminal/list_header.h"
 #include "viewer/terminal/output.h"
@@ -48,6 +51,7 @@ class Program {
         for (const auto& endpoint : options_.collectors)
             (void)feed_->connect(endpoint);  // the options have each once, and not too many
         if (options_.web) return serve();
+        if (options_.mode == Mode::terminal) return show_on_terminal();
         spawn(present());
         if (draws_over()) spawn(follow_resizes());
         return wait_for_the_end();
@@ -62,17 +66,38 @@ class Program {
         return wait_for_the_end();
     }
 
+    int show_on_terminal() {
+        auto screen = screen::Screen::open(
+            io_, [this] { return picture(false); }, options_.unhealthy_only);
+        if (!screen) return complain(screen.error().message);
+        spawn(show(**screen));
+        return wait_for_the_end(std::move(*screen));
+    }
+
+    asio::awaitable<void> show(screen::Screen& screen) {
+        const auto counted = co_await screen.run(options_.count);
+        if (!counted) {
+            finish(1, counted.error().message);
+        } else if (*counted) {
+            finish_counted();
+        } else {
+            finish(0);
+        }
+    }
+
     static int complain(const std::string& message) {
         std::cerr << "virtpulse-viewer: " << message << '\n';
         return 1;
     }
 
-    int wait_for_the_end() {
+    // Gives the exit code. What has to be said is said when the terminal has been given back.
+    int wait_for_the_end(std::unique_ptr<screen::Screen> screen = nullptr) {
         asio::signal_set ends(io_, SIGINT, SIGTERM, SIGHUP);
         ends.async_wait([this](const auto& error, int) {
             if (!error) finish(0);
         });
         io_.run();
+        screen.reset();
         if (!complaint_.empty()) complain(complaint_);
         return exit_code_;
     }
@@ -93,21 +118,23 @@ class Program {
         return options_.mode == Mode::list && output_.is_screen();
     }
 
-    Picture picture() { return feed_->picture(options_.unhealthy_only); }
+    Picture picture(bool unhealthy_only) { return feed_->picture(unhealthy_only); }
 
     std::string refresh() {
         std::string text;
         if (options_.mode == Mode::json) {
-            append_json_line(picture(), text);
+            append_json_line(picture(options_.unhealthy_only), text);
+        } else if (options_.mode == Mode::csv) {
+            csv_.append(picture(options_.unhealthy_only), text);
         } else if (draws_over()) {
             const auto size = output_.size();
             // The last line is the cursor's.
             const auto lines = render_list(
-                picture(),
+                picture(options_.unhealthy_only),
                 {size.columns, std::max<std::size_t>(size.rows, 2) - 1, output_.has_colour()});
             text = screen_update(lines, std::exchange(drawn_size_, size) != size);
         } else {
-            for (const auto& line : render_list(picture(), {}))
+            for (const auto& line : render_list(picture(options_.unhealthy_only), {}))
                 text += line + '\n';
             text += '\n';
         }
@@ -167,7 +194,7 @@ class Program {
     }
 
     std::string nothing_received() {
-        const auto seen = picture();
+        const auto seen = picture(false);
         std::string text = "no frame received";
         for (const auto* link : seen.links) {
             text += "; " + sanitised(link->address) + ": " + link_text(*link, seen.now);
@@ -187,6 +214,7 @@ class Program {
 
     const Options& options_;
     Output output_;
+    CsvWriter csv_;
     ScreenSize drawn_size_{0, 0};
     int exit_code_ = 0;
     std::string complaint_;

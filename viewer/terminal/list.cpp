@@ -68,6 +68,8 @@ void append_clause(std::string& text, std::string_view clause) {
     text += clause;
 }
 
+}  // namespace
+
 std::string host_note(const HostView& host) {
     std::string note;
     if (!host.live) {
@@ -83,6 +85,8 @@ std::string host_note(const HostView& host) {
     }
     return note;
 }
+
+namespace {
 
 Row host_row(const HostView& host) {
     const auto& figures = host.state->host();

@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::size_t most_links_shown = 4;  // where the height is limited
 
-std::string counted(std::size_t count, std::string_view noun) {
-    return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
-}
-
 // "3 hosts: 1 bad, 2 good".
 std::string totals_text(const Totals& totals, bool colour) {
     std::string text = counted(totals.hosts, "host");

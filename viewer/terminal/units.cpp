@@ -57,13 +57,19 @@ std::string rate_text(std::optional<double> value) {
     return fixed(*value / 1e6, *value < 99'950'000 ? 1 : 0) + 'M';
 }
 
-std::string bytes_rate_text(std::optional<double> value) {
+std::string bytes_text(std::optional<double> value) {
     if (!value) return std::string(unknown_mark);
     if (*value < 0.5) return "0";
     const std::size_t unit = unit_of(*value);
     const double number = in_unit(*value, unit);
     return (unit == 0 ? fixed(number, 0) : short_number(number)) + ' ' +
-           std::string(binary_units[unit]) + "/s";
+           std::string(binary_units[unit]);
+}
+
+std::string bytes_rate_text(std::optional<double> value) {
+    auto text = bytes_text(value);
+    if (value && text != "0") text += "/s";
+    return text;
 }
 
 std::string memory_text(std::optional<std::uint64_t> now_kib,
@@ -77,6 +83,10 @@ std::string memory_text(std::optional<std::uint64_t> now_kib,
         return fixed(number, number < 99.95 ? 1 : 0);
     };
     return part(now_kib) + '/' + part(max_kib) + ' ' + std::string(binary_units[unit]);
+}
+
+std::string counted(std::size_t count, std::string_view noun) {
+    return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
 }
 
 std::string duration_text(double seconds) {

@@ -62,14 +62,16 @@ TEST_CASE("the page is served where told, on its own port unless told") {
 TEST_CASE("wrong use is said in one line that names it, with exit code 2") {
     const std::vector<std::pair<std::vector<const char*>, std::string>> cases{
         {{"--list", "--json"}, "--list"},
+        {{"--csv", "--json"}, "--json"},
         {{"--collector", "a:b"}, "a:b"},
         {{"--collector"}, "--collector"},
         {{"--count", "0"}, "--count"},
         {{"--count", "many"}, "--count"},
-        {{"--terminal"}, "--terminal"},
         {{"--web"}, "--web"},
         {{"--web", "127.0.0.1:0"}, "--web"},
         {{"--web", "127.0.0.1", "--json"}, "--web"},
+        {{"--terminal", "--csv"}, "--csv"},
+        {{"--web", "127.0.0.1", "--terminal"}, "--web"},
         {{"--config", "/nonexistent/file"}, "nonexistent"},
         {{"stray"}, "stray"},
     };
