@@ -64,7 +64,8 @@ def boot(series, say=print):
     kernel = cloud_kernel(CACHE, say, series)
     fixtures = BINARIES.parent / "fixtures"
     archive = Archive()
-    archive.basis(pathlib.Path(__file__).parent / "init", kernel, ("virtio_pci", "virtio_blk", "kvm_amd"))
+    archive.basis(pathlib.Path(__file__).parent / "init", kernel,
+                  ("virtio_pci", "virtio_blk", "kvm_amd"))
     archive.program("bin/virtpulse-agent", BINARIES / "virtpulse-agent")
     archive.program("bin/qemu-system-x86_64", fixtures / "qemu-system-x86_64")
     # To the agent it is its executable's name that makes it a virtual machine.

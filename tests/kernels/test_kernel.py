@@ -274,10 +274,11 @@ class OtherKernel(unittest.TestCase):
 
     def test_exits_are_those_that_kvm_counts(self):
         self.assertIn("counted", self.boot.kvm, "the guest of KVM did not run")
-        ours, theirs = ([run[mark] for mark in ("watched", "counted")]
-                        for run in ({mark: self.boot.vm(mark, "nested")["ext"]["kvm"]
-                                     for mark in ("watched", "counted")}, self.boot.kvm))
-        grown = {key: ours[1][key] - ours[0][key] for key in ours[1] if key != "reasons"}
+        marks = ("watched", "counted")
+        theirs = [self.boot.kvm[mark] for mark in marks]
+        # It was there before the agent, and stopped at the first mark: it has no exits yet then.
+        ours = [self.boot.vm(mark, "nested")["ext"].get("kvm", {}) for mark in marks]
+        grown = {key: ours[1][key] - ours[0].get(key, 0) for key in ours[1] if key != "reasons"}
         exits, poll_ok, poll_fail, wait = (new - old for old, new in zip(*theirs))
         print(f"  nested: {ours[1]['reasons']}")
         # The last exit before it was stopped is counted when it goes on.
