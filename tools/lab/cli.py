@@ -171,6 +171,7 @@ def _load(lab, arguments):
     guest = lab.guests.get(arguments.name)
     if guest is None:
         raise LabError(f"there is no guest {arguments.name}; lab status lists them")
+    guest.wait_booted()
     for name, value in guest.run(" ".join(arguments.order), timeout=None).items():
         print(f"{name}={value}")
 

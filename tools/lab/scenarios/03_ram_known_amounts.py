@@ -78,7 +78,9 @@ def run(bench):
         )  # fmt: skip
         rise = (measured - first) / 100 * whole
         checks.note(f"{at}: all other programs, more than without", others, "MiB")
-        if abs(others) < 0.05 * amount:
+        swing = max(spread(bench, before), spread(bench, window))
+        checks.note(f"{at}: all use, swing within the windows", swing, "MiB")
+        if abs(others) < 0.05 * amount and swing < 0.1 * amount:
             checks.near(
                 f"{at}: agent (ebpf), more than without", amount, rise, 0.15 * amount, "MiB",
                 "What is set, and at most a twentieth of it by all other programs (AnonPages, Slab, "
@@ -117,6 +119,12 @@ def balloon_used(bench, vm, window):
 def mean_taken(bench, window):
     values = [row["taken_bytes"] for row in bench.own_rows(window.since, window.until)]
     return sum(values) / len(values)
+
+
+def spread(bench, window):
+    """MiB between the most and the least that the host used within the window."""
+    used = [row["used_bytes"] for row in bench.own_rows(window.since, window.until)]
+    return (max(used) - min(used)) / MIB
 
 
 def panel_of_vm(bench, vm):

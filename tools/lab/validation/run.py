@@ -95,7 +95,7 @@ def run_scenarios(wanted, report_directory=None, binaries=None):
     directory = TREE / f"build/lab/run{os.getpid()}"
     begun = time.monotonic()
     with Lab(directory, binaries) as lab, contextlib.ExitStack() as stack:
-        database = directory / "virtpulse.db"
+        database = directory / "images" / "virtpulse.db"  # gone with the lab
         stack.callback(_keep, database, report_directory)
         facts = description(directory)
         load = os.getloadavg()
