@@ -28,13 +28,16 @@ struct Meaning {
 constexpr std::array meanings{
     Meaning{"agents", "what agents keep from one to the next"},
     Meaning{"cgroups", "cgroups that belong to one VM alone, by id"},
+    Meaning{"culprits", "who had the CPU while a VM waited for it: other VMs and host processes"},
     Meaning{"devices", "whom each disk served, in ns"},
+    Meaning{"ended_waits", "waits for a CPU of threads that ended, by VM"},
     Meaning{"failures", "what found no place or went wrong, since the maps were made"},
     Meaning{"requests", "block requests of VMs, queued and at a device now"},
     Meaning{"threads", "threads of VMs: CPU time and waiting; those with tid 0 are free"},
     Meaning{"vm_block", "block I/O by VM and disk: operations, bytes, time, latencies"},
     Meaning{"vm_exits", "exits from guests of KVM by VM and reason, and their time"},
     Meaning{"vms", "processes that run VMs, by tgid"},
+    Meaning{"waits", "waits for a CPU of each thread: by length, and who had it"},
 };
 
 // Entries of a hash are counted one by one: a batch would need room for values of any size.
