@@ -1,6 +1,15 @@
 #include "collector/grid/grid.h"
 
 namespace virtpulse::collector {
+namespace {
+
+// Empty nearly always, so that a copy costs nothing.
+std::map<std::string, std::string> missing_of(const wire::HostState& state) {
+    const auto& ext = state.host().ext;
+    return ext ? ext->missing : std::map<std::string, std::string>();
+}
+
+}  // namespace
 
 Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& events) {
     const auto refuse = [](Refusal why) { return Outcome{why, {}}; };
@@ -35,11 +44,20 @@ Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& e
         return refuse(Refusal::sample_too_large);
     }
     const auto vms_before = host->state.vms().size();
+    const auto missing_before = missing_of(host->state);
     if (!host->state.apply(wire::Frame(frame))) return {};
     total_vms_ += host->state.vms().size() - vms_before;
     if (host->state.vms().size() > most_vms_of_host || total_vms_ > most_vms) {
         clear(*host);
         return refuse(Refusal::too_many_vms);
+    }
+
+    const auto missing = missing_of(host->state);
+    for (const auto& [source, why] : missing) {  // the reason changes each second, with its age
+        if (!missing_before.contains(source)) say(EventKind::source_missing, source + ": " + why);
+    }
+    for (const auto& [source, why] : missing_before) {
+        if (!missing.contains(source)) say(EventKind::source_back, source);
     }
 
     Outcome outcome;

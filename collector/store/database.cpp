@@ -96,6 +96,22 @@ Result<Statement> Statement::prepare(Database& database, std::string_view sql) {
     return statement;
 }
 
+std::optional<std::uint64_t> Statement::counter(int column) const {
+    if (::sqlite3_column_type(handle_.get(), column) == SQLITE_NULL) return std::nullopt;
+    return static_cast<std::uint64_t>(integer(column));
+}
+
+std::optional<double> Statement::real(int column) const {
+    if (::sqlite3_column_type(handle_.get(), column) == SQLITE_NULL) return std::nullopt;
+    return ::sqlite3_column_double(handle_.get(), column);
+}
+
+std::string Statement::text(int column) const {
+    const auto* const begin = ::sqlite3_column_text(handle_.get(), column);
+    const auto length = static_cast<std::size_t>(::sqlite3_column_bytes(handle_.get(), column));
+    return begin == nullptr ? "" : std::string(reinterpret_cast<const char*>(begin), length);
+}
+
 // Binding fails only for a column that is not there: a mistake that every test would show.
 
 void Statement::bind(int column, std::int64_t value) {

@@ -55,7 +55,26 @@ class Statement {
         return ::sqlite3_reset(handle_.get()) == SQLITE_OK && code == SQLITE_DONE;
     }
 
-    // The same, and gives the first column of the first row; nothing on an error or without rows.
+    // Binds one value, from column 1, for a statement with many. Text lives until it has run.
+    template <class Value>
+    void set(int column, const Value& value) {
+        bind(column, value);
+    }
+
+    // Rows one by one: true where there is one. After the last, or an error, `reset` tells which.
+    [[nodiscard]] bool next() { return ::sqlite3_step(handle_.get()) == SQLITE_ROW; }
+    [[nodiscard]] bool reset() { return ::sqlite3_reset(handle_.get()) == SQLITE_OK; }
+    // Columns of the row, from 0.
+    [[nodiscard]] std::int64_t integer(int column) const {
+        return ::sqlite3_column_int64(handle_.get(), column);
+    }
+    [[nodiscard]] std::optional<std::uint64_t> counter(int column) const;
+    [[nodiscard]] std::optional<double> real(int column) const;
+    // Empty where it is NULL.
+    [[nodiscard]] std::string text(int column) const;
+
+    // The same as `run`, and gives the first column of the first row; nothing on an error or
+    // without rows.
     template <class... Values>
     [[nodiscard]] std::optional<std::int64_t> query(const Values&... values) {
         bind_all(values...);
