@@ -49,11 +49,15 @@ void add_keep(CLI::App& app, const std::string& flag, std::chrono::seconds& keep
 
 // Whether the addresses can be found and may be listened on.
 Result<> check_addresses(const Options& options) {
-    for (const auto* endpoint : {&options.udp, &options.tcp}) {
+    for (const auto* endpoint :
+         {&options.udp, &options.tcp, options.http ? &*options.http : nullptr}) {
+        if (endpoint == nullptr) continue;
         const auto address = resolve(*endpoint);
         if (!address) return address.error();
         if (options.allow_plain || address->is_loopback()) continue;
-        const std::string flag = endpoint == &options.udp ? "--udp " : "--tcp ";
+        const std::string flag = endpoint == &options.udp   ? "--udp "
+                                 : endpoint == &options.tcp ? "--tcp "
+                                                            : "--http ";
         return Error{flag + endpoint->text() +
                      " is not a loopback address, and neither frames nor viewers are "
                      "authenticated: listen on 127.0.0.1, or give --allow-plain on a trusted "
@@ -68,6 +72,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     Options options;
     std::string udp = options.udp.text();
     std::string tcp = options.tcp.text();
+    std::string http = options.http->text();
     std::string database = default_database;
     bool check_config = false;
 
@@ -81,6 +86,13 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--tcp", tcp, "where viewers connect")
         ->check(endpoint_check(viewer_port))
+        ->capture_default_str();
+    app.add_option("--http", http, "where questions are asked by HTTP; 'none' for nowhere")
+        ->check([](const std::string& text) {
+            const auto endpoint = parse_endpoint(text, http_port);
+            return text == "none" || endpoint ? std::string() : endpoint.error().message;
+        })
+        ->type_name("ADDRESS[:PORT]")
         ->capture_default_str();
     app.add_option("--db", database, "database file, made where it is missing; 'none' for none")
         ->type_name("FILE")
@@ -110,6 +122,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     // Validated above, so both hold a value.
     options.udp = *parse_endpoint(udp, frame_port);
     options.tcp = *parse_endpoint(tcp, viewer_port);
+    options.http = std::nullopt;
+    if (http != "none") options.http = *parse_endpoint(http, http_port);
     options.default_database = database == default_database;
     if (database != "none") options.database = database;
 

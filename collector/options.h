@@ -10,9 +10,12 @@
 
 namespace virtpulse::collector {
 
+inline constexpr std::uint16_t http_port = 56080;
+
 struct Options {
     Endpoint udp{"127.0.0.1", frame_port};
     Endpoint tcp{"127.0.0.1", viewer_port};
+    std::optional<Endpoint> http{{"127.0.0.1", http_port}};
     std::optional<std::string> database;  // none: nothing is stored
     bool default_database = true;         // its directory is then made where it is missing
     Keep keep;

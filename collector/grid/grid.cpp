@@ -159,17 +159,37 @@ std::vector<Publication> Grid::newest_of_live() const {
     return all;
 }
 
+HostReport Grid::report_of(const Hosts::value_type& named, Time now) {
+    const auto& [name, host] = named;
+    const auto silent =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - host.last_arrival);
+    const auto& state = host.state;
+    return {name,
+            host.live,
+            state.host(),
+            silent,
+            state.vms().size(),
+            state.parts_seen(),
+            state.parts_expected(),
+            host.sequence.counts()};
+}
+
 std::vector<HostReport> Grid::report(std::string_view after, std::size_t most, Time now) const {
     std::vector<HostReport> all;
-    for (auto it = hosts_.upper_bound(after); it != hosts_.end() && all.size() < most; ++it) {
-        const auto& [name, host] = *it;
-        const auto silent =
-            std::chrono::duration_cast<std::chrono::milliseconds>(now - host.last_arrival);
-        all.push_back({name, host.live, host.state.host().time, silent, host.state.vms().size(),
-                       host.state.parts_seen(), host.state.parts_expected(),
-                       host.sequence.counts()});
-    }
+    for (auto it = hosts_.upper_bound(after); it != hosts_.end() && all.size() < most; ++it)
+        all.push_back(report_of(*it, now));
     return all;
+}
+
+std::optional<HostReport> Grid::report_one(std::string_view name, Time now) const {
+    const auto found = hosts_.find(name);
+    if (found == hosts_.end()) return std::nullopt;
+    return report_of(*found, now);
+}
+
+const wire::HostState* Grid::state(std::string_view name) const {
+    const auto found = hosts_.find(name);
+    return found == hosts_.end() ? nullptr : &found->second.state;
 }
 
 }  // namespace virtpulse::collector

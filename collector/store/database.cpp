@@ -27,12 +27,23 @@ Result<Database> Database::open(const std::string& path) {
         return Error{"database " + path + ": there is no directory " + directory.string() +
                      ": make it, or choose another place with --db"};
     }
+    return open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+}
+
+Result<Database> Database::open_to_read(const std::string& path) {
+    // Whoever reads in WAL mode writes to the index of the log.
+    auto database = open(path, SQLITE_OPEN_READWRITE);
+    if (!database) return database;
+    if (auto set = database->execute("PRAGMA query_only = 1"); !set) return set.error();
+    return database;
+}
+
+Result<Database> Database::open(const std::string& path, int flags) {
     Database database;
     database.path_ = path;
     sqlite3* handle = nullptr;
     // Each connection is used by one thread only.
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    const int code = ::sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+    const int code = ::sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
     database.handle_.reset(handle);
     if (handle == nullptr) return Error{"database " + path + ": no memory", SQLITE_NOMEM};
     if (code != SQLITE_OK) return database.error();

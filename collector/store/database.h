@@ -17,6 +17,8 @@ class Database {
   public:
     // Opens the file, or makes it. The error names the file and, where it can, the remedy.
     static Result<Database> open(const std::string& path);
+    // A connection that only reads a file that is there.
+    static Result<Database> open_to_read(const std::string& path);
 
     // Runs statements that return no rows.
     Result<> execute(const std::string& sql);
@@ -31,6 +33,7 @@ class Database {
     [[nodiscard]] const std::string& path() const { return path_; }
 
   private:
+    static Result<Database> open(const std::string& path, int flags);
     struct Close {
         void operator()(sqlite3* handle) const { ::sqlite3_close_v2(handle); }
     };

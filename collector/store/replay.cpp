@@ -1,4 +1,6 @@
 // What a writer learns from the rows of the one before it.
+#include "collector/store/replay.h"
+
 #include <spdlog/spdlog.h>
 
 #include "collector/store/writer.h"
@@ -16,18 +18,41 @@ constexpr std::string_view known =
     "SELECT hosts.name, hosts.id, hosts.last_seen_ms, vms.id, uuid, start_ns, vms.name,"
     " vms.last_seen_ms FROM hosts LEFT JOIN vms ON host_id = hosts.id AND vms.last_seen_ms >= ?1"
     " WHERE hosts.last_seen_ms >= ?1";
-constexpr std::string_view host_rows =
-    "SELECT host_id, received_s, time_ms, boot_ns, cpu_percent, ram_percent, disk_percent,"
-    " cputemp_celsius, mbtemp_celsius, agent_rss_bytes, agent_cpu_ns"
-    " FROM host_samples WHERE received_s >= ? ORDER BY received_s, host_id, time_ms";
-constexpr std::string_view vm_rows =
-    "SELECT s.vm_id, s.received_s, s.time_ms, since_ns, cpu_percent, ram_kib, rss_bytes, cpu_ns,"
+constexpr std::string_view host_columns =
+    "host_id, received_s, time_ms, boot_ns, cpu_percent, ram_percent, disk_percent,"
+    " cputemp_celsius, mbtemp_celsius, agent_rss_bytes, agent_cpu_ns";
+constexpr std::string_view vm_columns =
+    "v.vm_id, v.received_s, v.time_ms, since_ns, cpu_percent, ram_kib, rss_bytes, cpu_ns,"
     " run_delay_ns, switches, sum(read_ops), sum(read_bytes), sum(write_ops), sum(write_bytes),"
-    " sum(flush_ops), sum(discard_ops), sum(busy_ns), count(device)"
-    " FROM vm_samples s LEFT JOIN vm_block_samples USING(received_s, vm_id, time_ms)"
-    " WHERE s.received_s >= ? GROUP BY s.received_s, s.vm_id, s.time_ms";
+    " sum(flush_ops), sum(discard_ops), sum(busy_ns), count(device)";
+constexpr std::string_view vm_join =
+    " LEFT JOIN vm_block_samples b ON b.received_s = v.received_s AND b.vm_id = v.vm_id"
+    " AND b.time_ms = v.time_ms";
 
-Reading read_row(const Statement& row, const Subject& subject) {
+std::string samples_since(const Subject& subject) {
+    if (&subject == &host_subject) {
+        return "SELECT " + std::string(host_columns) +
+               " FROM host_samples WHERE received_s >= ?"
+               " ORDER BY received_s, host_id, time_ms";
+    }
+    return "SELECT " + std::string(vm_columns) + " FROM vm_samples v" + std::string(vm_join) +
+           " WHERE v.received_s >= ? GROUP BY v.received_s, v.vm_id, v.time_ms";
+}
+
+}  // namespace
+
+std::string samples_of_one(const Subject& subject) {
+    if (&subject == &host_subject) {
+        return "SELECT " + std::string(host_columns) +
+               " FROM t CROSS JOIN host_samples ON received_s = s AND host_id = ?3"
+               " ORDER BY received_s, time_ms";
+    }
+    return "SELECT " + std::string(vm_columns) +
+           " FROM t CROSS JOIN vm_samples v ON v.received_s = s AND v.vm_id = ?3" +
+           std::string(vm_join) + " GROUP BY v.received_s, v.time_ms";
+}
+
+Reading read_sample(const Statement& row, const Subject& subject) {
     Reading reading;
     reading.time_s = static_cast<double>(row.integer(2)) / 1000;
     reading.since = row.counter(3);
@@ -36,10 +61,9 @@ Reading read_row(const Statement& row, const Subject& subject) {
         reading.gauges[i] = row.real(column++);
     for (std::size_t i = 0; i < subject.counters.size(); ++i)
         reading.counters[i] = row.counter(column++);
+    if (&subject == &vm_subject) reading.devices = static_cast<std::size_t>(row.integer(column));
     return reading;
 }
-
-}  // namespace
 
 Result<> Writer::replay() {
     const auto last = database_->query_integer(
@@ -76,16 +100,14 @@ Result<> Writer::replay() {
         for (auto& [key, vm] : host.vms)
             vms[vm.id] = &vm.open;
     }
-    if (auto done_hosts = replay(host_rollups_, host_subject, host_rows, from_s, hosts);
-        !done_hosts)
+    if (auto done_hosts = replay(host_rollups_, host_subject, from_s, hosts); !done_hosts)
         return done_hosts;
-    return replay(vm_rollups_, vm_subject, vm_rows, from_s, vms);
+    return replay(vm_rollups_, vm_subject, from_s, vms);
 }
 
-Result<> Writer::replay(RollupTables& tables, const Subject& subject, std::string_view sql,
-                        std::int64_t from_s,
+Result<> Writer::replay(RollupTables& tables, const Subject& subject, std::int64_t from_s,
                         const std::unordered_map<std::int64_t, OpenBucket*>& known_ids) {
-    auto rows = Statement::prepare(*database_, sql);
+    auto rows = Statement::prepare(*database_, samples_since(subject));
     if (!rows) return rows.error();
     tables.set_replaying(true);
     if (auto begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
@@ -94,8 +116,7 @@ Result<> Writer::replay(RollupTables& tables, const Subject& subject, std::strin
     while (rows->next()) {
         const auto found = known_ids.find(rows->integer(0));
         if (found == known_ids.end()) continue;
-        auto reading = read_row(*rows, subject);
-        if (&subject == &vm_subject) reading.devices = static_cast<std::size_t>(rows->integer(17));
+        const auto reading = read_sample(*rows, subject);
         if (!tables.add(*found->second, found->first, rows->integer(1), reading)) {
             return database_->error();
         }

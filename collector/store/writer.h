@@ -59,8 +59,7 @@ class Writer {
     bool close_begun_before(std::int64_t start_s);
     static std::string vm_key(const std::string& uuid, const std::optional<std::uint64_t>& start);
     Result<> replay();
-    Result<> replay(RollupTables& tables, const Subject& subject, std::string_view sql,
-                    std::int64_t from_s,
+    Result<> replay(RollupTables& tables, const Subject& subject, std::int64_t from_s,
                     const std::unordered_map<std::int64_t, OpenBucket*>& known_ids);
 
     Database* database_;
