@@ -65,7 +65,13 @@ Result<> read_rollups(Database& database, const Subject& subject, std::int64_t i
                       std::vector<Columns>& columns) {
     std::string sql = each_step(plan.tier->step_s) + "SELECT start_s, samples, span_ms";
     for (const auto& [name, index, is_counter] : metrics)
-        sql += ", " + name + "_min, " + name + (is_counter ? "" : "_mean") + ", " + name + "_max";
+        sql.append(", ")
+            .append(name)
+            .append("_min, ")
+            .append(name)
+            .append(is_counter ? ", " : "_mean, ")
+            .append(name)
+            .append("_max");
     sql += " FROM t CROSS JOIN " + rollup_table(subject, *plan.tier) + " ON start_s = s AND " +
            std::string(subject.id) + " = ?3";
     auto rows = Statement::prepare(database, sql);

@@ -87,7 +87,8 @@ Result<> Retention::delete_some(std::int64_t now_ms) {
     auto longest = keep_.samples;
     for (const auto age : keep_.rollups)
         longest = std::max(longest, age);
-    constexpr std::int64_t lag_ms = 2 * 3600 * 1000;  // a roll-up begins before what is in it
+    constexpr std::int64_t lag_ms =
+        std::int64_t{2} * 3600 * 1000;  // a roll-up begins before what is in it
     const auto gone_before_ms = now_ms - longest.count() * 1000 - lag_ms;
     if (!delete_events_.run(now_ms - keep_.samples.count() * 1000) ||
         !delete_vms_.run(gone_before_ms) || !delete_hosts_.run(gone_before_ms)) {

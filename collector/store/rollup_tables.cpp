@@ -36,14 +36,17 @@ std::string merge(const Subject& subject, const Tier& tier) {
     for (const auto gauge : subject.gauges) {
         const std::string name(gauge);
         const auto mean = name + "_mean";
-        sql += ", " + merge_extremes(name) + ", " +
-               either("(" + mean + " * samples + excluded." + mean + " * excluded.samples)" +
-                          " / (samples + excluded.samples)",
-                      mean);
+        sql.append(", ")
+            .append(merge_extremes(name))
+            .append(", ")
+            .append(either("(" + mean + " * samples + excluded." + mean + " * excluded.samples)" +
+                               " / (samples + excluded.samples)",
+                           mean));
     }
     for (const auto counter : subject.counters) {
         const std::string name(counter);
-        sql += ", " + merge_extremes(name) + ", " + either(name + " + excluded." + name, name);
+        sql.append(", ").append(merge_extremes(name)).append(", ");
+        sql.append(either(name + " + excluded." + name, name));
     }
     return sql;
 }
@@ -71,7 +74,8 @@ std::string rollup_schema(const Subject& subject) {
         }
         for (const auto counter : subject.counters) {
             const std::string name(counter);
-            sql += ", " + name + " INTEGER, " + name + "_min REAL, " + name + "_max REAL";
+            sql.append(", ").append(name).append(" INTEGER, ").append(name).append("_min REAL, ");
+            sql.append(name).append("_max REAL");
         }
         sql += ", PRIMARY KEY(start_s, " + std::string(subject.id) + ")) WITHOUT ROWID;";
     }
