@@ -21,6 +21,18 @@ std::string merge_extremes(const std::string& name) {
     return both("min", name + "_min") + ", " + both("max", name + "_max");
 }
 
+std::string merge_gauge(const std::string& name) {
+    const auto mean = name + "_mean";
+    return merge_extremes(name) + ", " +
+           either("(" + mean + " * samples + excluded." + mean + " * excluded.samples)" +
+                      " / (samples + excluded.samples)",
+                  mean);
+}
+
+std::string merge_counter(const std::string& name) {
+    return merge_extremes(name) + ", " + either(name + " + excluded." + name, name);
+}
+
 std::string insert(const Subject& subject, const Tier& tier) {
     const auto columns = 4 + 3 * (subject.gauges.size() + subject.counters.size());
     std::string sql = "INSERT INTO " + rollup_table(subject, tier) + " VALUES(?";
@@ -33,21 +45,10 @@ std::string merge(const Subject& subject, const Tier& tier) {
     std::string sql = insert(subject, tier) +
                       "UPDATE SET samples = samples + excluded.samples,"
                       " span_ms = span_ms + excluded.span_ms";
-    for (const auto gauge : subject.gauges) {
-        const std::string name(gauge);
-        const auto mean = name + "_mean";
-        sql.append(", ")
-            .append(merge_extremes(name))
-            .append(", ")
-            .append(either("(" + mean + " * samples + excluded." + mean + " * excluded.samples)" +
-                               " / (samples + excluded.samples)",
-                           mean));
-    }
-    for (const auto counter : subject.counters) {
-        const std::string name(counter);
-        sql.append(", ").append(merge_extremes(name)).append(", ");
-        sql.append(either(name + " + excluded." + name, name));
-    }
+    for (const auto gauge : subject.gauges)
+        sql.append(", ").append(merge_gauge(std::string(gauge)));
+    for (const auto counter : subject.counters)
+        sql.append(", ").append(merge_counter(std::string(counter)));
     return sql;
 }
 
