@@ -28,9 +28,11 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
     std::unique_ptr<Collector> collector(new Collector);
     auto& c = *collector;
     if (auto opened = c.open_store(options); !opened) return opened.error();
-    auto relay = Relay::start(*tcp, c.grid_, c.counters_, c.store_ != nullptr);
+    c.questions_ = std::make_unique<Questions>(c.grid_, c.counters_, c.archive_.get());
+    auto relay = Relay::start(*tcp, c.grid_, c.counters_, *c.questions_);
     if (!relay) return relay.error();
     c.relay_ = std::move(*relay);
+    if (auto started = c.start_http(options); !started) return started.error();
 
     const auto put = [&c](StoreItem item) {
         if (c.store_) c.store_->put(std::move(item));
@@ -59,15 +61,29 @@ Result<> Collector::open_store(const Options& options) {
     auto store = Store::start(*options.database, options.keep, counters_);
     if (!store) return store.error();
     store_ = std::move(*store);
+    archive_ = std::make_unique<Archive>(*options.database, options.keep);
+    return {};
+}
+
+Result<> Collector::start_http(const Options& options) {
+    if (!options.http) return {};
+    const auto address = resolve(*options.http);
+    if (!address) return address.error();
+    auto http = Http::start(*address, grid_, counters_, *questions_);
+    if (!http) return http.error();
+    http_ = std::move(*http);
     return {};
 }
 
 void Collector::stop() {
     // Along the flow, so that each hands on what it has.
+    if (archive_) archive_->interrupt();
     receiver_.reset();
     keeper_.reset();
     store_.reset();
+    http_.reset();
     relay_.reset();
+    archive_.reset();
 }
 
 }  // namespace virtpulse::collector

@@ -8,13 +8,15 @@
 #include "collector/grid/keeper.h"
 #include "collector/ingest/receiver.h"
 #include "collector/options.h"
+#include "collector/query/questions.h"
+#include "collector/serve/http.h"
 #include "collector/serve/relay.h"
 #include "collector/store/store.h"
 
 namespace virtpulse::collector {
 
-// Four threads: receiver -> keeper -> store and relay. Between them are bounded queues, so that
-// none waits for another.
+// Threads: receiver -> keeper -> store and relay; archive and HTTP beside them. Between them are
+// bounded queues, so that none waits for another.
 class Collector {
   public:
     // All of it runs, or nothing does and the error says why in one line.
@@ -29,12 +31,16 @@ class Collector {
   private:
     Collector() = default;
     Result<> open_store(const Options& options);
+    Result<> start_http(const Options& options);
 
     Counters counters_;
     SharedGrid grid_;
     ArrivalQueue arrivals_{std::size_t{64} << 20};
-    std::unique_ptr<Store> store_;  // nothing with --db none
+    std::unique_ptr<Store> store_;      // nothing with --db none
+    std::unique_ptr<Archive> archive_;  // the same
+    std::unique_ptr<Questions> questions_;
     std::unique_ptr<Relay> relay_;
+    std::unique_ptr<Http> http_;  // nothing with --http none
     std::unique_ptr<Keeper> keeper_;
     std::unique_ptr<Receiver> receiver_;
 };

@@ -1,5 +1,6 @@
 #include "collector/options.h"
 
+#include <array>
 #include <cstdio>
 #include <map>
 
@@ -32,13 +33,31 @@ CLI::Validator endpoint_check(std::uint16_t default_port) {
             "ADDRESS[:PORT]"};
 }
 
+void add_keep(CLI::App& app, const std::string& flag, std::chrono::seconds& keep,
+              const std::string& what, const std::string& standard) {
+    app.add_option_function<std::uint64_t>(
+           flag,
+           [&keep](std::uint64_t seconds) {
+               keep = std::chrono::seconds(static_cast<std::int64_t>(seconds));
+           },
+           "how long " + what + " kept, as 90m, 12h or 7d (default " + standard + ")")
+        ->transform(CLI::AsNumberWithUnit(
+            std::map<std::string, std::uint64_t>{{"m", 60}, {"h", 3600}, {"d", 86400}},
+            CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+        ->check(CLI::Range(std::uint64_t{600}, std::uint64_t{36500} * 86400).description(""));
+}
+
 // Whether the addresses can be found and may be listened on.
 Result<> check_addresses(const Options& options) {
-    for (const auto* endpoint : {&options.udp, &options.tcp}) {
+    for (const auto* endpoint :
+         {&options.udp, &options.tcp, options.http ? &*options.http : nullptr}) {
+        if (endpoint == nullptr) continue;
         const auto address = resolve(*endpoint);
         if (!address) return address.error();
         if (options.allow_plain || address->is_loopback()) continue;
-        const std::string flag = endpoint == &options.udp ? "--udp " : "--tcp ";
+        const std::string flag = endpoint == &options.udp   ? "--udp "
+                                 : endpoint == &options.tcp ? "--tcp "
+                                                            : "--http ";
         return Error{flag + endpoint->text() +
                      " is not a loopback address, and neither frames nor viewers are "
                      "authenticated: listen on 127.0.0.1, or give --allow-plain on a trusted "
@@ -53,8 +72,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     Options options;
     std::string udp = options.udp.text();
     std::string tcp = options.tcp.text();
+    std::string http = options.http->text();
     std::string database = default_database;
-    std::uint64_t keep_s = static_cast<std::uint64_t>(options.keep.count());
     bool check_config = false;
 
     CLI::App app{
@@ -68,15 +87,23 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--tcp", tcp, "where viewers connect")
         ->check(endpoint_check(viewer_port))
         ->capture_default_str();
+    app.add_option("--http", http, "where questions are asked by HTTP; 'none' for nowhere")
+        ->check([](const std::string& text) {
+            const auto endpoint = parse_endpoint(text, http_port);
+            return text == "none" || endpoint ? std::string() : endpoint.error().message;
+        })
+        ->type_name("ADDRESS[:PORT]")
+        ->capture_default_str();
     app.add_option("--db", database, "database file, made where it is missing; 'none' for none")
         ->type_name("FILE")
         ->capture_default_str();
-    app.add_option("--keep", keep_s,
-                   "how long samples and events are kept, as 90m, 12h or 7d (default 7d)")
-        ->transform(CLI::AsNumberWithUnit(
-            std::map<std::string, std::uint64_t>{{"m", 60}, {"h", 3600}, {"d", 86400}},
-            CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
-        ->check(CLI::Range(std::uint64_t{600}, std::uint64_t{36500} * 86400).description(""));
+    add_keep(app, "--keep", options.keep.samples, "samples and events are", "7d");
+    constexpr std::array defaults{"14d", "92d", "1826d"};
+    for (std::size_t i = 0; i < tiers.size(); ++i) {
+        const auto name = std::string(tiers[i].name);
+        add_keep(app, "--keep-" + name, options.keep.rollups[i],
+                 "what is rolled up to " + name + " is", defaults[i]);
+    }
     app.add_flag("--allow-plain", options.allow_plain,
                  "allow addresses beyond loopback, although nothing is authenticated");
     app.add_option("--log-level", options.log_level, "debug, info, warning or error")
@@ -95,9 +122,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     // Validated above, so both hold a value.
     options.udp = *parse_endpoint(udp, frame_port);
     options.tcp = *parse_endpoint(tcp, viewer_port);
+    options.http = std::nullopt;
+    if (http != "none") options.http = *parse_endpoint(http, http_port);
     options.default_database = database == default_database;
     if (database != "none") options.database = database;
-    options.keep = std::chrono::seconds(keep_s);
 
     if (const auto allowed = check_addresses(options); !allowed) {
         std::fprintf(stderr, "virtpulse-collector: %s\n", allowed.error().message.c_str());

@@ -1,22 +1,25 @@
 // What the command line and the configuration file say.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <variant>
 
 #include "base/endpoint.h"
+#include "collector/store/retention.h"
 
 namespace virtpulse::collector {
+
+inline constexpr std::uint16_t http_port = 56080;
 
 struct Options {
     Endpoint udp{"127.0.0.1", frame_port};
     Endpoint tcp{"127.0.0.1", viewer_port};
-    std::optional<std::string> database;   // none: nothing is stored
-    bool default_database = true;          // its directory is then made where it is missing
-    std::chrono::seconds keep{7 * 86400};  // age at which samples and events are deleted
-    bool allow_plain = false;              // may listen beyond loopback
+    std::optional<Endpoint> http{{"127.0.0.1", http_port}};
+    std::optional<std::string> database;  // none: nothing is stored
+    bool default_database = true;         // its directory is then made where it is missing
+    Keep keep;
+    bool allow_plain = false;  // may listen beyond loopback
     std::string log_level = "info";
 };
 

@@ -1,7 +1,7 @@
 #include "collector/program.h"
 
-#include <csignal>
 #include <sys/resource.h>
+#include <csignal>
 
 #include <algorithm>
 #include <cstdio>

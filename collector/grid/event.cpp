@@ -16,6 +16,12 @@ std::string_view event_name(EventKind kind) {
             return "vm_came";
         case EventKind::vm_went:
             return "vm_went";
+        case EventKind::vm_restarted:
+            return "vm_restarted";
+        case EventKind::source_missing:
+            return "source_missing";
+        case EventKind::source_back:
+            return "source_back";
         case EventKind::vm_state_changed:
             break;
     }

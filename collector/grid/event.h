@@ -15,6 +15,9 @@ enum class EventKind : std::uint8_t {
     vm_came,
     vm_went,
     vm_state_changed,
+    vm_restarted,    // another process runs it than before
+    source_missing,  // of the agent: libvirt, say, gives no answer
+    source_back,
 };
 std::string_view event_name(EventKind kind);
 
@@ -24,7 +27,7 @@ struct Event {
     std::string host;
     std::string vm_uuid;  // empty where it is about the host
     std::string vm_name;
-    std::string detail;  // "running -> paused", "12 frames"; may be empty
+    std::string detail;  // "running -> paused", "12 frames", "libvirt: no answer"; may be empty
 };
 
 }  // namespace virtpulse::collector

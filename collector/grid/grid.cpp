@@ -1,6 +1,15 @@
 #include "collector/grid/grid.h"
 
 namespace virtpulse::collector {
+namespace {
+
+// Empty nearly always, so that a copy costs nothing.
+std::map<std::string, std::string> missing_of(const wire::HostState& state) {
+    const auto& ext = state.host().ext;
+    return ext ? ext->missing : std::map<std::string, std::string>();
+}
+
+}  // namespace
 
 Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& events) {
     const auto refuse = [](Refusal why) { return Outcome{why, {}}; };
@@ -35,11 +44,20 @@ Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& e
         return refuse(Refusal::sample_too_large);
     }
     const auto vms_before = host->state.vms().size();
+    const auto missing_before = missing_of(host->state);
     if (!host->state.apply(wire::Frame(frame))) return {};
     total_vms_ += host->state.vms().size() - vms_before;
     if (host->state.vms().size() > most_vms_of_host || total_vms_ > most_vms) {
         clear(*host);
         return refuse(Refusal::too_many_vms);
+    }
+
+    const auto missing = missing_of(host->state);
+    for (const auto& [source, why] : missing) {  // the reason changes each second, with its age
+        if (!missing_before.contains(source)) say(EventKind::source_missing, source + ": " + why);
+    }
+    for (const auto& [source, why] : missing_before) {
+        if (!missing.contains(source)) say(EventKind::source_back, source);
     }
 
     Outcome outcome;
@@ -141,17 +159,37 @@ std::vector<Publication> Grid::newest_of_live() const {
     return all;
 }
 
+HostReport Grid::report_of(const Hosts::value_type& named, Time now) {
+    const auto& [name, host] = named;
+    const auto silent =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - host.last_arrival);
+    const auto& state = host.state;
+    return {name,
+            host.live,
+            state.host(),
+            silent,
+            state.vms().size(),
+            state.parts_seen(),
+            state.parts_expected(),
+            host.sequence.counts()};
+}
+
 std::vector<HostReport> Grid::report(std::string_view after, std::size_t most, Time now) const {
     std::vector<HostReport> all;
-    for (auto it = hosts_.upper_bound(after); it != hosts_.end() && all.size() < most; ++it) {
-        const auto& [name, host] = *it;
-        const auto silent =
-            std::chrono::duration_cast<std::chrono::milliseconds>(now - host.last_arrival);
-        all.push_back({name, host.live, host.state.host().time, silent, host.state.vms().size(),
-                       host.state.parts_seen(), host.state.parts_expected(),
-                       host.sequence.counts()});
-    }
+    for (auto it = hosts_.upper_bound(after); it != hosts_.end() && all.size() < most; ++it)
+        all.push_back(report_of(*it, now));
     return all;
+}
+
+std::optional<HostReport> Grid::report_one(std::string_view name, Time now) const {
+    const auto found = hosts_.find(name);
+    if (found == hosts_.end()) return std::nullopt;
+    return report_of(*found, now);
+}
+
+const wire::HostState* Grid::state(std::string_view name) const {
+    const auto found = hosts_.find(name);
+    return found == hosts_.end() ? nullptr : &found->second.state;
 }
 
 }  // namespace virtpulse::collector

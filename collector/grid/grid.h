@@ -34,7 +34,7 @@ inline constexpr std::size_t most_live_bytes = std::size_t{1} << 30;  // of all 
 struct HostReport {
     std::string name;
     bool live = false;
-    double time_s = 0;                   // `time` of the newest sample
+    wire::Host figures;                  // of the newest sample
     std::chrono::milliseconds silent{};  // since the last frame
     std::size_t vms = 0;
     std::uint32_t parts_seen = 0;
@@ -66,6 +66,9 @@ class Grid {
     // Up to `most` hosts in the order of their names, beginning after the name `after`.
     [[nodiscard]] std::vector<HostReport> report(std::string_view after, std::size_t most,
                                                  Time now) const;
+    // Nothing where there is no such host.
+    [[nodiscard]] std::optional<HostReport> report_one(std::string_view name, Time now) const;
+    [[nodiscard]] const wire::HostState* state(std::string_view name) const;
     [[nodiscard]] std::size_t hosts() const { return hosts_.size(); }
     [[nodiscard]] std::size_t live_hosts() const { return live_hosts_; }
     [[nodiscard]] std::size_t vms() const { return total_vms_; }
@@ -85,6 +88,8 @@ class Grid {
         std::size_t newest_bytes = 0;
     };
     using Hosts = std::map<std::string, Host, std::less<>>;
+
+    static HostReport report_of(const Hosts::value_type& host, Time now);
 
     Host* find_or_make(const std::string& name);
     // Whether the frame is another part of the host's newest sample.

@@ -27,6 +27,12 @@ void log_event(const Event& event) {
         case EventKind::frames_lost:
             spdlog::warn("host {}: {} lost", host, event.detail);
             break;
+        case EventKind::source_missing:
+            spdlog::warn("host {} lacks {}", host, sanitised(event.detail));
+            break;
+        case EventKind::source_back:
+            spdlog::info("host {} has {} again", host, sanitised(event.detail));
+            break;
         default:
             spdlog::debug("host {}: {} {} {}", host, event_name(event.kind),
                           sanitised(event.vm_name), event.detail);

@@ -38,8 +38,8 @@ void VmChanges::compare(const std::vector<wire::VmState>& vms, const std::string
         }
         const auto start = vm.ext ? vm.ext->start : std::nullopt;
         if (start && old->start && start != old->start) {
-            go(*old);  // one process ended and another began between two samples
-            come(vm);
+            // One process ended and another began between two samples.
+            say(EventKind::vm_restarted, vm, std::string(state_name(vm.state)));
         } else if (vm.state != old->state) {
             say(EventKind::vm_state_changed, vm,
                 std::string(state_name(old->state)) + " -> " + std::string(state_name(vm.state)));

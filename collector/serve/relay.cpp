@@ -10,10 +10,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <cstring>
 #include <limits>
 
 #include <spdlog/spdlog.h>
+
+#include "collector/serve/acceptor.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -45,16 +46,16 @@ void prepare(tcp::socket& socket) {
 }  // namespace
 
 Result<std::unique_ptr<Relay>> Relay::start(const SocketAddress& address, SharedGrid& grid,
-                                            Counters& counters, bool has_store) {
-    std::unique_ptr<Relay> relay(new Relay(grid, counters, has_store));
+                                            Counters& counters, const Questions& questions) {
+    std::unique_ptr<Relay> relay(new Relay(grid, counters, questions));
     if (auto listening = relay->listen(address); !listening) return listening.error();
     asio::co_spawn(relay->io_, relay->accept(), asio::detached);
     relay->thread_ = std::thread([&io = relay->io_] { io.run(); });
     return relay;
 }
 
-Relay::Relay(SharedGrid& grid, Counters& counters, bool has_store)
-    : grid_(grid), counters_(counters), requests_(grid, counters, has_store) {}
+Relay::Relay(SharedGrid& grid, Counters& counters, const Questions& questions)
+    : grid_(grid), counters_(counters), requests_(questions, counters) {}
 
 Relay::~Relay() {
     if (!thread_.joinable()) return;
@@ -63,18 +64,7 @@ Relay::~Relay() {
 }
 
 Result<> Relay::listen(const SocketAddress& address) {
-    tcp::endpoint endpoint;
-    endpoint.resize(address.length);
-    std::memcpy(endpoint.data(), &address.storage, address.length);
-    boost::system::error_code error;
-    acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    if (!error) return {};
-    return system_error(
-        "cannot listen on TCP " + address.text() + " (another address can be given with --tcp)",
-        error.value());
+    return open_acceptor(acceptor_, address, "--tcp");
 }
 
 asio::awaitable<void> Relay::accept() {

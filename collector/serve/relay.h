@@ -27,9 +27,9 @@ inline constexpr std::size_t most_viewers = 1024;
 
 class Relay {
   public:
-    // Listens, and starts the thread. `grid` and `counters` outlive the relay.
+    // Listens, and starts the thread. All outlive the relay.
     static Result<std::unique_ptr<Relay>> start(const SocketAddress& address, SharedGrid& grid,
-                                                Counters& counters, bool has_store);
+                                                Counters& counters, const Questions& questions);
     Relay(const Relay&) = delete;
     Relay& operator=(const Relay&) = delete;
     ~Relay();  // closes all connections and ends the thread
@@ -39,7 +39,7 @@ class Relay {
     void publish(const std::vector<Publication>& publications);
 
   private:
-    Relay(SharedGrid& grid, Counters& counters, bool has_store);
+    Relay(SharedGrid& grid, Counters& counters, const Questions& questions);
     Result<> listen(const SocketAddress& address);
     boost::asio::awaitable<void> accept();
     void welcome(boost::asio::ip::tcp::socket socket);

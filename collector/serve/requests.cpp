@@ -2,111 +2,79 @@
 
 #include <nlohmann/json.hpp>
 
+#include "collector/query/text_result.h"
+
 namespace virtpulse::collector {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Seconds = std::chrono::duration<double>;
 
-Json sequence_json(const SequenceCounts& counts) {
-    return {{"received", counts.received},
-            {"lost", counts.lost},
-            {"late", counts.late},
-            {"duplicate", counts.duplicate},
-            {"restarted", counts.restarted}};
+Error wrong(std::string message) {
+    return {std::move(message), bad_request};
 }
 
-Json host_json(const HostReport& host) {
-    return {{"name", host.name},
-            {"live", host.live},
-            {"time", host.time_s},
-            {"silent_s", Seconds(host.silent).count()},
-            {"vms", host.vms},
-            {"parts", {host.parts_seen, host.parts_expected}},
-            {"frames", sequence_json(host.sequence)}};
+Result<std::string> parameter(const std::string& name, const Json& value) {
+    if (value.is_string()) return text_result(value.get<std::string>());
+    if (value.is_number_integer()) return text_result(value.dump());
+    if (!value.is_array()) return wrong("\"" + name + "\" is text or a whole number");
+    std::string list;
+    for (const auto& each : value) {
+        if (!each.is_string()) return wrong("\"" + name + "\" is a list of text");
+        list += (list.empty() ? "" : ",") + each.get<std::string>();
+    }
+    return text_result(std::move(list));
 }
 
-void put_hosts(SharedGrid& grid, const Json& request, Json& answer) {
-    const auto after = request.value("after", std::string());
-    const auto now = std::chrono::steady_clock::now();
-    auto reports =
-        grid.with([&](const Grid& g) { return g.report(after, hosts_in_an_answer + 1, now); });
-    const bool more = reports.size() > hosts_in_an_answer;
-    if (more) reports.pop_back();
-    auto& hosts = answer["hosts"] = Json::array();
-    for (const auto& report : reports)
-        hosts.push_back(host_json(report));
-    if (more) answer["next"] = reports.back().name;
-}
-
-Json dropped_json(const Counters& counters) {
-    Json dropped;
-    for (std::size_t i = 0; i < counters.faults.size(); ++i)
-        dropped[std::string(wire::fault_name(static_cast<wire::FrameFault>(i)))] =
-            counters.faults[i].load();
-    for (std::size_t i = 0; i < counters.refusals.size(); ++i)
-        dropped[std::string(refusal_name(static_cast<Refusal>(i)))] = counters.refusals[i].load();
-    return dropped;
-}
-
-void put_stats(SharedGrid& grid, const Counters& counters, bool has_store, Json& answer) {
-    answer["version"] = VIRTPULSE_VERSION;
-    grid.with([&](const Grid& g) {
-        answer["hosts"] = {{"known", g.hosts()}, {"live", g.live_hosts()}, {"vms", g.vms()}};
-    });
-    answer["datagrams"] = counters.datagrams.load();
-    answer["datagram_bytes"] = counters.datagram_bytes.load();
-    answer["kernel_drops"] = counters.kernel_drops.load();
-    answer["frames"] = counters.frames.load();
-    answer["dropped"] = dropped_json(counters);
-    answer["store"] = {{"enabled", has_store},
-                       {"failing", counters.store_failing.load()},
-                       {"rows", counters.stored_rows.load()},
-                       {"queued_rows", counters.store_queued_rows.load()},
-                       {"dropped_rows", counters.store_dropped_rows.load()}};
-    answer["viewers"] = {{"connected", counters.viewers.load()},
-                         {"refused", counters.viewers_refused.load()},
-                         {"messages", counters.relayed_messages.load()},
-                         {"skipped_messages", counters.skipped_messages.load()},
-                         {"requests", counters.requests.load()},
-                         {"bad_requests", counters.bad_requests.load()},
-                         {"bad_streams", counters.bad_streams.load()},
-                         {"unknown_messages", counters.unknown_messages.load()}};
-}
-
-Json error_json(std::string_view code, std::string message) {
-    return {{"code", code}, {"message", std::move(message)}};
+Result<Parameters> parameters_of(const Json& request) {
+    if (!request.is_object()) return wrong("a request is one JSON object");
+    if (!request.contains("op") || !request["op"].is_string()) {
+        return wrong("a request has \"op\", a string");
+    }
+    if (!Questions::knows(request["op"].get_ref<const std::string&>())) {
+        return wrong("known are about, hosts, host, domain, status, stats, history and events");
+    }
+    if (request.contains("after") && !request["after"].is_string()) {
+        return wrong("\"after\" is what \"next\" of the last answer said");
+    }
+    Parameters parameters;
+    for (const auto& [name, value] : request.items()) {
+        if (name == "id" || name == "op") continue;
+        auto text = parameter(name, value);
+        if (!text) return text.error();
+        parameters[name] = std::move(*text);
+    }
+    return parameters;
 }
 
 }  // namespace
 
-std::string Requests::answer(std::string_view text) {
+boost::asio::awaitable<std::string> Requests::answer(std::string text) {
     add(counters_.requests);
     const auto request = Json::parse(text, nullptr, false);
-    const auto has_text = [&](const char* member) {
-        return request.contains(member) && request[member].is_string();
-    };
     Json answer{{"id", nullptr}};
-    if (!request.is_object()) {
-        answer["error"] = error_json("bad_request", "a request is one JSON object");
+    if (request.is_object() && request.contains("id") && request["id"].is_number()) {
+        answer["id"] = request["id"];
+    }
+    const auto fail = [&](std::string_view code, const std::string& message) {
+        add(counters_.bad_requests);
+        answer["error"] = {{"code", code}, {"message", message}};
+    };
+    auto parameters = parameters_of(request);
+    if (!parameters) {
+        const bool is_op = request.is_object() && request.contains("op") &&
+                           request["op"].is_string() &&
+                           !Questions::knows(request["op"].get_ref<const std::string&>());
+        fail(is_op ? "unknown_op" : "bad_request", parameters.error().message);
     } else {
-        if (request.contains("id") && request["id"].is_number()) answer["id"] = request["id"];
-        if (!has_text("op")) {
-            answer["error"] = error_json("bad_request", "a request has \"op\", a string");
-        } else if (request.contains("after") && !has_text("after")) {
-            answer["error"] = error_json("bad_request", "\"after\" is the name of a host");
-        } else if (request["op"] == "hosts") {
-            put_hosts(grid_, request, answer);
-        } else if (request["op"] == "stats") {
-            const Seconds uptime = std::chrono::steady_clock::now() - started_;
-            answer["uptime_s"] = uptime.count();
-            put_stats(grid_, counters_, has_store_, answer);
+        auto found =
+            co_await questions_.ask(request["op"].get<std::string>(), std::move(*parameters));
+        if (found) {
+            answer.update(found->json);
         } else {
-            answer["error"] = error_json("unknown_op", "known are hosts and stats");
+            fail(failure_name(found.error().code), found.error().message);
         }
     }
-    if (answer.contains("error")) add(counters_.bad_requests);
-    return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+    co_return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace virtpulse::collector

@@ -93,7 +93,7 @@ asio::awaitable<bool> Session::take(std::span<const std::byte> bytes) {
         }
         if (!*message) co_return true;
         if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::request)) {
-            co_await answer((*message)->text);
+            co_await answer(std::string((*message)->text));
             if (!socket_.is_open()) co_return false;
         } else {
             add(counters_.unknown_messages);
@@ -101,8 +101,9 @@ asio::awaitable<bool> Session::take(std::span<const std::byte> bytes) {
     }
 }
 
-asio::awaitable<void> Session::answer(std::string_view request) {
-    wire::append_message(wire::MessageType::answer, requests_.answer(request), answer_);
+asio::awaitable<void> Session::answer(std::string request) {
+    const auto text = co_await requests_.answer(std::move(request));
+    wire::append_message(wire::MessageType::answer, text, answer_);
     work_.cancel();
     while (!answer_.empty() && socket_.is_open())
         (void)co_await answered_.async_wait(no_throw);

@@ -10,7 +10,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "collector/counters.h"
@@ -40,7 +39,7 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<void> read();
     // False where the stream cannot be followed any further.
     boost::asio::awaitable<bool> take(std::span<const std::byte> bytes);
-    boost::asio::awaitable<void> answer(std::string_view request);
+    boost::asio::awaitable<void> answer(std::string request);
     boost::asio::awaitable<void> write();
 
     boost::asio::ip::tcp::socket socket_;

@@ -27,12 +27,23 @@ Result<Database> Database::open(const std::string& path) {
         return Error{"database " + path + ": there is no directory " + directory.string() +
                      ": make it, or choose another place with --db"};
     }
+    return open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+}
+
+Result<Database> Database::open_to_read(const std::string& path) {
+    // Whoever reads in WAL mode writes to the index of the log.
+    auto database = open(path, SQLITE_OPEN_READWRITE);
+    if (!database) return database;
+    if (auto set = database->execute("PRAGMA query_only = 1"); !set) return set.error();
+    return database;
+}
+
+Result<Database> Database::open(const std::string& path, int flags) {
     Database database;
     database.path_ = path;
     sqlite3* handle = nullptr;
     // Each connection is used by one thread only.
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    const int code = ::sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+    const int code = ::sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
     database.handle_.reset(handle);
     if (handle == nullptr) return Error{"database " + path + ": no memory", SQLITE_NOMEM};
     if (code != SQLITE_OK) return database.error();
@@ -94,6 +105,22 @@ Result<Statement> Statement::prepare(Database& database, std::string_view sql) {
     }
     statement.handle_.reset(handle);
     return statement;
+}
+
+std::optional<std::uint64_t> Statement::counter(int column) const {
+    if (::sqlite3_column_type(handle_.get(), column) == SQLITE_NULL) return std::nullopt;
+    return static_cast<std::uint64_t>(integer(column));
+}
+
+std::optional<double> Statement::real(int column) const {
+    if (::sqlite3_column_type(handle_.get(), column) == SQLITE_NULL) return std::nullopt;
+    return ::sqlite3_column_double(handle_.get(), column);
+}
+
+std::string Statement::text(int column) const {
+    const auto* const begin = ::sqlite3_column_text(handle_.get(), column);
+    const auto length = static_cast<std::size_t>(::sqlite3_column_bytes(handle_.get(), column));
+    return begin == nullptr ? "" : std::string(reinterpret_cast<const char*>(begin), length);
 }
 
 // Binding fails only for a column that is not there: a mistake that every test would show.

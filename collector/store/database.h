@@ -17,6 +17,8 @@ class Database {
   public:
     // Opens the file, or makes it. The error names the file and, where it can, the remedy.
     static Result<Database> open(const std::string& path);
+    // A connection that only reads a file that is there.
+    static Result<Database> open_to_read(const std::string& path);
 
     // Runs statements that return no rows.
     Result<> execute(const std::string& sql);
@@ -31,6 +33,7 @@ class Database {
     [[nodiscard]] const std::string& path() const { return path_; }
 
   private:
+    static Result<Database> open(const std::string& path, int flags);
     struct Close {
         void operator()(sqlite3* handle) const { ::sqlite3_close_v2(handle); }
     };
@@ -55,7 +58,26 @@ class Statement {
         return ::sqlite3_reset(handle_.get()) == SQLITE_OK && code == SQLITE_DONE;
     }
 
-    // The same, and gives the first column of the first row; nothing on an error or without rows.
+    // Binds one value, from column 1, for a statement with many. Text lives until it has run.
+    template <class Value>
+    void set(int column, const Value& value) {
+        bind(column, value);
+    }
+
+    // Rows one by one: true where there is one. After the last, or an error, `reset` tells which.
+    [[nodiscard]] bool next() { return ::sqlite3_step(handle_.get()) == SQLITE_ROW; }
+    [[nodiscard]] bool reset() { return ::sqlite3_reset(handle_.get()) == SQLITE_OK; }
+    // Columns of the row, from 0.
+    [[nodiscard]] std::int64_t integer(int column) const {
+        return ::sqlite3_column_int64(handle_.get(), column);
+    }
+    [[nodiscard]] std::optional<std::uint64_t> counter(int column) const;
+    [[nodiscard]] std::optional<double> real(int column) const;
+    // Empty where it is NULL.
+    [[nodiscard]] std::string text(int column) const;
+
+    // The same as `run`, and gives the first column of the first row; nothing on an error or
+    // without rows.
     template <class... Values>
     [[nodiscard]] std::optional<std::int64_t> query(const Values&... values) {
         bind_all(values...);

@@ -1,36 +1,50 @@
 // Deletes what is older than it is to be kept, a little at a time.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "collector/store/database.h"
+#include "collector/store/metrics.h"
 
 namespace virtpulse::collector {
+
+// Ages at which rows are deleted, by the collector's clock.
+struct Keep {
+    std::chrono::seconds samples{7 * 86400};  // and events
+    std::array<std::chrono::seconds, tiers.size()> rollups{
+        {std::chrono::hours(24 * 14), std::chrono::hours(24 * 92), std::chrono::hours(24 * 1826)}};
+};
 
 class Retention {
   public:
     // The database has its tables and outlives this.
-    static Result<Retention> prepare(Database& database, std::chrono::milliseconds keep);
+    static Result<Retention> prepare(Database& database, const Keep& keep);
 
-    // Deletes the oldest rows of the next few hosts and VMs, in a transaction of its own. Age is
-    // counted from when a sample was received, as the clock of a host may be wrong. To be called
-    // about once a second; then a VM that sends one sample a second is kept up with as long as
-    // there are fewer than 200,000 of them.
+    // Deletes the oldest rows that are too old, for a quarter of a second at the longest, and gives
+    // space back to the file system where much is free. To be called about once a second.
     Result<> step(std::int64_t now_ms);
 
   private:
-    Retention(Database& database, std::chrono::milliseconds keep)
-        : database_(&database), keep_(keep) {}
-    Result<> delete_some(std::int64_t before_ms);
+    // One table whose key begins with a time, then an id.
+    struct Table {
+        std::int64_t keep_s;
+        Statement oldest;
+        Statement erase;  // some of the rows of one second
+    };
+    Retention(Database& database, const Keep& keep) : database_(&database), keep_(keep) {}
+    Result<> delete_some(std::int64_t now_ms);
+    Result<> shrink();
 
     Database* database_;
-    std::chrono::milliseconds keep_;
-    Statement next_vm_, next_host_, first_vm_sample_, first_host_sample_;
-    Statement delete_blocks_, delete_vm_samples_, delete_host_samples_, delete_vm_, delete_events_;
-    std::int64_t last_vm_ = 0;
-    std::int64_t last_host_ = 0;
+    Keep keep_;
+    std::vector<Table> tables_;
+    std::size_t next_ = 0;  // the table to begin with, so that each gets its turn
+    Statement delete_events_, delete_vms_, delete_hosts_;
 };
 
 }  // namespace virtpulse::collector

@@ -1,14 +1,15 @@
 #include "collector/store/schema.h"
 
+#include <spdlog/spdlog.h>
+
+#include "collector/store/rollup_tables.h"
+
 namespace virtpulse::collector {
 namespace {
 
-// Names end in their unit. Times in ms and ns are since the Unix epoch: `time_ms` is the host's own
-// clock when it took the sample, `received_ms` and the rest are the collector's. Only `start_ns` is
-// since the host booted. NULL means unknown. Counters (`*_ns`, `*_ops`, `*_bytes`, switches) are
-// cumulative since `since_ns`; `rss_bytes` and `in_flight` are not. The parts of a sample share
-// their time, and the first key column keeps the samples of one host or VM together.
-constexpr const char* tables = R"sql(
+// docs/SCHEMA.md says what each table and column means. Samples are keyed by when they came in
+// first: rows are then appended, where a key by host or VM first would touch a page for each.
+constexpr const char* fixed_tables = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE hosts(
@@ -29,10 +30,23 @@ CREATE TABLE vms(
 -- A VM is the same while uuid and start are; NULLs alone would all be different.
 CREATE UNIQUE INDEX vms_by_identity ON vms(host_id, uuid, ifnull(start_ns, -1));
 
+-- By name, so that an event outlives what it is about.
+CREATE TABLE events(
+    id INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    host TEXT NOT NULL,
+    vm_uuid TEXT,
+    vm_name TEXT,
+    detail TEXT);
+CREATE INDEX events_by_time ON events(time_ms);
+)sql";
+
+constexpr const char* sample_tables = R"sql(
 CREATE TABLE host_samples(
+    received_s INTEGER NOT NULL,
     host_id INTEGER NOT NULL REFERENCES hosts(id),
     time_ms INTEGER NOT NULL,
-    received_ms INTEGER NOT NULL,
     cpu_percent REAL,
     ram_percent REAL,
     disk_percent REAL,
@@ -52,12 +66,12 @@ CREATE TABLE host_samples(
     agent_omitted_vms INTEGER,
     agent_update_failures INTEGER,
     agent_lost_completions INTEGER,
-    PRIMARY KEY(host_id, time_ms)) WITHOUT ROWID;
+    PRIMARY KEY(received_s, host_id, time_ms)) WITHOUT ROWID;
 
 CREATE TABLE vm_samples(
+    received_s INTEGER NOT NULL,
     vm_id INTEGER NOT NULL REFERENCES vms(id),
     time_ms INTEGER NOT NULL,
-    received_ms INTEGER NOT NULL,
     state INTEGER NOT NULL,
     cpu_percent REAL,
     ram_kib INTEGER,
@@ -70,13 +84,13 @@ CREATE TABLE vm_samples(
     run_delay_ns INTEGER,
     switches INTEGER,
     rss_bytes INTEGER,
-    PRIMARY KEY(vm_id, time_ms)) WITHOUT ROWID;
+    PRIMARY KEY(received_s, vm_id, time_ms)) WITHOUT ROWID;
 
 CREATE TABLE vm_block_samples(
+    received_s INTEGER NOT NULL,
     vm_id INTEGER NOT NULL REFERENCES vms(id),
     time_ms INTEGER NOT NULL,
     device TEXT NOT NULL,
-    received_ms INTEGER NOT NULL,
     read_ops INTEGER,
     read_bytes INTEGER,
     write_ops INTEGER,
@@ -85,33 +99,49 @@ CREATE TABLE vm_block_samples(
     discard_ops INTEGER,
     busy_ns INTEGER,
     in_flight INTEGER,
-    PRIMARY KEY(vm_id, time_ms, device)) WITHOUT ROWID;
-
--- By name, so that an event outlives what it is about.
-CREATE TABLE events(
-    id INTEGER PRIMARY KEY,
-    time_ms INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    host TEXT NOT NULL,
-    vm_uuid TEXT,
-    vm_name TEXT,
-    detail TEXT);
-CREATE INDEX events_by_time ON events(time_ms);
+    PRIMARY KEY(received_s, vm_id, time_ms, device)) WITHOUT ROWID;
 )sql";
 
+std::string version_is(int version) {
+    return "PRAGMA user_version = " + std::to_string(version) + ";";
+}
+
+std::string all_rollups() {
+    return rollup_schema(host_subject) + rollup_schema(vm_subject);
+}
+
 Result<> make(Database& database) {
-    const auto number = [](int value) { return std::to_string(value); };
     return database.execute(
-        "BEGIN IMMEDIATE;" + std::string(tables) +
+        "BEGIN IMMEDIATE;" + std::string(fixed_tables) + sample_tables + all_rollups() +
         "INSERT INTO meta VALUES('made_by', 'virtpulse-collector " VIRTPULSE_VERSION
         "');"
         "PRAGMA application_id = " +
-        number(application_id) +
-        ";"
-        "PRAGMA user_version = " +
-        number(schema_version) +
-        ";"
-        "COMMIT");
+        std::to_string(application_id) + ";" + version_is(schema_version) + "COMMIT");
+}
+
+// Version 1 had no roll-ups, and keys by host and VM first. The roll-ups of what is there are made
+// by the writer, as after a kill.
+Result<> migrate_from_1(Database& database) {
+    std::string sql = "BEGIN IMMEDIATE;";
+    for (const std::string table : {"host_samples", "vm_samples", "vm_block_samples"})
+        sql += "ALTER TABLE " + table + " RENAME TO old_" + table + ";";
+    sql += sample_tables + all_rollups();
+    sql +=
+        "INSERT OR IGNORE INTO host_samples SELECT received_ms / 1000, host_id, time_ms,"
+        " cpu_percent, ram_percent, disk_percent, cputemp_celsius, mbtemp_celsius, sample, boot_ns,"
+        " interval_ms, source, cpus, mem_total_bytes, agent_cpu_ns, agent_rss_bytes,"
+        " agent_sample_ns, agent_send_errors, agent_late_samples, agent_omitted_vms,"
+        " agent_update_failures, agent_lost_completions FROM old_host_samples ORDER BY 1, 2, 3;"
+        "INSERT OR IGNORE INTO vm_samples SELECT received_ms / 1000, vm_id, time_ms, state,"
+        " cpu_percent, ram_kib, maxram_kib, pid, since_ns, vcpus, threads, cpu_ns, run_delay_ns,"
+        " switches, rss_bytes FROM old_vm_samples ORDER BY 1, 2, 3;"
+        "INSERT OR IGNORE INTO vm_block_samples SELECT received_ms / 1000, vm_id, time_ms, device,"
+        " read_ops, read_bytes, write_ops, write_bytes, flush_ops, discard_ops, busy_ns, in_flight"
+        " FROM old_vm_block_samples ORDER BY 1, 2, 3, 4;"
+        "DROP TABLE old_host_samples; DROP TABLE old_vm_samples; DROP TABLE old_vm_block_samples;";
+    auto done = database.execute(sql + version_is(2) + "COMMIT");
+    if (!done) (void)database.execute("ROLLBACK");  // the file is then as it was
+    return done;
 }
 
 }  // namespace
@@ -130,10 +160,14 @@ Result<> prepare_schema(Database& database) {
     if (!empty && *id != application_id) {
         return Error{file + " is of another program: choose another file with --db"};
     }
-    if (!empty && *version != schema_version) {
+    if (!empty && (*version < 1 || *version > schema_version)) {
         return Error{file + " has schema version " + std::to_string(version->value_or(0)) +
-                     ", this collector knows " + std::to_string(schema_version) +
+                     ", this collector knows 1 to " + std::to_string(schema_version) +
                      ": run a newer collector, or choose another file with --db"};
+    }
+    // Space that retention frees can then be given back; it must be said before the first table.
+    if (empty) {
+        if (auto set = database.execute("PRAGMA auto_vacuum = INCREMENTAL"); !set) return set;
     }
     // WAL lets others read while we write, and is kept in the file; NORMAL is safe against a
     // crash of the program, and in WAL mode against corruption by a crash of the machine.
@@ -144,6 +178,11 @@ Result<> prepare_schema(Database& database) {
         "PRAGMA cache_size = -65536");
     if (!set) return set;
     if (empty) return make(database);
+    if (*version == 1) {
+        spdlog::info(
+            "{}: its schema is being changed from version 1 to 2, and its samples rolled up", file);
+        return migrate_from_1(database);
+    }
     // Finds out now whether it can be written, not at the first sample.
     return database.execute("BEGIN IMMEDIATE; ROLLBACK");
 }

@@ -6,11 +6,11 @@
 
 namespace virtpulse::collector {
 
-inline constexpr int schema_version = 1;           // PRAGMA user_version
+inline constexpr int schema_version = 2;           // PRAGMA user_version
 inline constexpr int application_id = 0x56506c73;  // "VPls", PRAGMA application_id
 
-// Makes the tables in an empty file, and accepts one that has them. Refuses a file of a newer
-// version or of another program.
+// Makes the tables in an empty file, changes one of an older version into this, and accepts one
+// that has them. Refuses a file of a newer version or of another program.
 Result<> prepare_schema(Database& database);
 
 }  // namespace virtpulse::collector

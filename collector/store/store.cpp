@@ -12,6 +12,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto try_again_after = std::chrono::seconds(1);
 constexpr auto last_tries_every = std::chrono::milliseconds(50);
+constexpr auto close_ended_every = std::chrono::seconds(5);
 constexpr auto last_writes_may_take = std::chrono::milliseconds(400);
 
 std::size_t rows_of_item(const StoreItem& item) {
@@ -34,7 +35,7 @@ bool may_pass(const Error& error) {
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> Store::start(const std::string& path, std::chrono::milliseconds keep,
+Result<std::unique_ptr<Store>> Store::start(const std::string& path, const Keep& keep,
                                             Counters& counters) {
     std::unique_ptr<Store> store(new Store(path, keep, counters));
     if (auto opened = store->open(); !opened) return opened.error();
@@ -134,10 +135,20 @@ Result<> Store::write_one(const StoreItem& item) {
 
 void Store::clean() {
     if (!open_ || queue_.cost() > rows_in_a_transaction) return;
-    if (const auto cleaned = open_->retention->step(unix_ms()); !cleaned) {
-        say_failing(cleaned.error());
-        open_.reset();
-    }
+    auto cleaned = close_ended();
+    if (cleaned) cleaned = open_->retention->step(unix_ms());
+    if (cleaned) return;
+    say_failing(cleaned.error());
+    open_.reset();
+}
+
+Result<> Store::close_ended() {
+    const auto now = Clock::now();
+    if (now < close_next_) return {};
+    close_next_ = now + close_ended_every;
+    if (auto begun = open_->database.execute("BEGIN IMMEDIATE"); !begun) return begun;
+    if (auto closed = open_->writer->close_ended(unix_ms() / 1000); !closed) return closed;
+    return open_->database.execute("COMMIT");
 }
 
 bool Store::is_over() {

@@ -27,8 +27,8 @@ class Store {
   public:
     // Opens the file, makes its tables where there are none, and starts the thread. `counters`
     // outlive the store.
-    static Result<std::unique_ptr<Store>> start(const std::string& path,
-                                                std::chrono::milliseconds keep, Counters& counters);
+    static Result<std::unique_ptr<Store>> start(const std::string& path, const Keep& keep,
+                                                Counters& counters);
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
     // Writes what is queued, for half a second at the longest, and ends the thread.
@@ -45,7 +45,7 @@ class Store {
         std::optional<Retention> retention;
     };
 
-    Store(std::string path, std::chrono::milliseconds keep, Counters& counters)
+    Store(std::string path, const Keep& keep, Counters& counters)
         : path_(std::move(path)), keep_(keep), counters_(counters) {}
     Result<> open();
     void run();
@@ -53,17 +53,20 @@ class Store {
     void write(std::vector<StoreItem>& batch);
     Result<> write_transaction(std::size_t& begin, const std::vector<StoreItem>& batch);
     Result<> write_one(const StoreItem& item);
+    // Between two batches: closes buckets that are over, deletes what is too old.
     void clean();
+    Result<> close_ended();
     // Whether the queue is closed and the time for the last writes is over.
     bool is_over();
     void say_failing(const Error& error);
     void say_working();
 
     const std::string path_;
-    const std::chrono::milliseconds keep_;
+    const Keep keep_;
     Counters& counters_;
-    BoundedQueue<StoreItem> queue_{most_queued_rows};           // costs are rows
-    std::unique_ptr<Open> open_;                                // nothing after a failure
+    BoundedQueue<StoreItem> queue_{most_queued_rows};  // costs are rows
+    std::unique_ptr<Open> open_;                       // nothing after a failure
+    std::chrono::steady_clock::time_point close_next_{};
     std::optional<std::chrono::steady_clock::time_point> end_;  // set once the queue is closed
     std::thread thread_;
 };

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <tuple>
 
 namespace virtpulse::collector {
@@ -66,21 +67,57 @@ Result<Writer> Writer::prepare(Database& database) {
         if (!prepared) return prepared.error();
         *statement = std::move(*prepared);
     }
+    for (const auto* const subject : {&host_subject, &vm_subject}) {
+        auto tables = RollupTables::prepare(database, *subject);
+        if (!tables) return tables.error();
+        (subject == &host_subject ? writer.host_rollups_ : writer.vm_rollups_) = std::move(*tables);
+    }
+    if (auto replayed = writer.replay(); !replayed) return replayed.error();
     return writer;
 }
 
 Result<> Writer::write(const Arrival& arrival) {
     const auto& [host, vms] = arrival.frame;
     const auto now_ms = arrival.received_ms;
-    const auto time_ms = static_cast<std::int64_t>(std::llround(host.time * 1000));
     auto* const row = host_row(host, now_ms);
     if (row == nullptr) return database_->error();
-    if (!write_host_sample(row->id, host, time_ms, now_ms)) return database_->error();
+    const auto time_ms = static_cast<std::int64_t>(std::llround(host.time * 1000));
+    const auto now_s = now_ms / 1000;
+    // The parts of a sample are of one second.
+    if (time_ms != row->time_ms || now_s > row->received_s + 1 || now_s < row->received_s) {
+        row->time_ms = time_ms;
+        row->received_s = now_s;
+    }
+    if (!write_host_sample(*row, host)) return database_->error();
+    const bool is_first_part = !host.ext || !host.ext->part || host.ext->part->index == 0;
+    if (is_first_part &&
+        !host_rollups_.add(row->open, row->id, row->received_s, reading_of(host))) {
+        return database_->error();
+    }
     for (const auto& vm : vms) {
-        const auto id = vm_id(*row, vm, now_ms);
-        if (!id || !write_vm_sample(*id, vm, time_ms, now_ms)) return database_->error();
+        auto* const at = vm_row(*row, vm, now_ms);
+        if (at == nullptr || !write_vm_sample(at->id, vm, time_ms, row->received_s) ||
+            !vm_rollups_.add(at->open, at->id, row->received_s, reading_of(vm, host.time))) {
+            return database_->error();
+        }
     }
     return {};
+}
+
+Result<> Writer::close_ended(std::int64_t now_s) {
+    constexpr std::int64_t grace_s = 5;  // most close by themselves, with the next sample
+    if (close_begun_before(now_s - tiers[0].step_s - grace_s)) return {};
+    return database_->error();
+}
+
+bool Writer::close_begun_before(std::int64_t start_s) {
+    for (auto& [name, host] : hosts_) {
+        if (host.open.start_s < start_s && !host_rollups_.close(host.open, host.id)) return false;
+        for (auto& [key, vm] : host.vms) {
+            if (vm.open.start_s < start_s && !vm_rollups_.close(vm.open, vm.id)) return false;
+        }
+    }
+    return true;
 }
 
 Result<> Writer::write(const Event& event) {
@@ -94,6 +131,7 @@ Result<> Writer::write(const Event& event) {
 
 Writer::HostRow* Writer::host_row(const wire::Host& host, std::int64_t now_ms) {
     if (known_vms_ > most_known_vms) {  // VMs that have gone are in there too
+        if (!close_begun_before(std::numeric_limits<std::int64_t>::max())) return nullptr;
         hosts_.clear();
         known_vms_ = 0;
     }
@@ -108,30 +146,34 @@ Writer::HostRow* Writer::host_row(const wire::Host& host, std::int64_t now_ms) {
     return &row;
 }
 
-std::optional<std::int64_t> Writer::vm_id(HostRow& host, const wire::Vm& vm, std::int64_t now_ms) {
-    const auto start = vm.ext ? vm.ext->start : std::nullopt;
-    const auto key = vm.uuid + (start ? '/' + std::to_string(*start) : std::string());
-    const auto [it, is_new] = host.vms.try_emplace(key);
-    auto& row = it->second;
-    if (is_new) ++known_vms_;
-    if (row.id != 0 && now_ms - row.touched_ms < touch_every_ms && row.name == vm.name) {
-        return row.id;
-    }
-    const auto id =
-        put_vm_.query(host.id, std::string_view(vm.uuid), start, std::string_view(vm.name), now_ms);
-    if (id) row = {*id, now_ms, vm.name};
-    return id;
+std::string Writer::vm_key(const std::string& uuid, const std::optional<std::uint64_t>& start) {
+    return start ? uuid + '/' + std::to_string(*start) : uuid;
 }
 
-bool Writer::write_host_sample(std::int64_t id, const wire::Host& host, std::int64_t time_ms,
-                               std::int64_t received_ms) {
+Writer::VmRow* Writer::vm_row(HostRow& host, const wire::Vm& vm, std::int64_t now_ms) {
+    const auto [it, is_new] =
+        host.vms.try_emplace(vm_key(vm.uuid, vm.ext ? vm.ext->start : std::nullopt));
+    auto& row = it->second;
+    if (is_new) ++known_vms_;
+    if (row.id != 0 && now_ms - row.touched_ms < touch_every_ms && row.name == vm.name) return &row;
+    const auto id =
+        put_vm_.query(host.id, std::string_view(vm.uuid), vm.ext ? vm.ext->start : std::nullopt,
+                      std::string_view(vm.name), now_ms);
+    if (!id) return nullptr;
+    row.id = *id;
+    row.touched_ms = now_ms;
+    row.name = vm.name;
+    return &row;
+}
+
+bool Writer::write_host_sample(const HostRow& row, const wire::Host& host) {
     static const wire::HostExt no_ext;
     static const wire::AgentCost no_cost;
     const auto& ext = host.ext ? *host.ext : no_ext;
     const auto& self = ext.self ? *ext.self : no_cost;
     std::optional<std::string_view> source;
     if (ext.source) source = *ext.source;
-    return put_host_sample_.run(id, time_ms, received_ms, host.cpu, host.ram, host.disk,
+    return put_host_sample_.run(row.received_s, row.id, row.time_ms, host.cpu, host.ram, host.disk,
                                 host.cputemp, host.mbtemp, ext.sample, ext.boot, ext.interval_ms,
                                 source, ext.cpus, ext.mem_total_bytes, self.cpu_ns, self.rss_bytes,
                                 self.sample_ns, self.send_errors, self.late_samples,
@@ -139,19 +181,19 @@ bool Writer::write_host_sample(std::int64_t id, const wire::Host& host, std::int
 }
 
 bool Writer::write_vm_sample(std::int64_t id, const wire::Vm& vm, std::int64_t time_ms,
-                             std::int64_t received_ms) {
+                             std::int64_t received_s) {
     static const wire::VmExt no_ext;
     const auto& ext = vm.ext ? *vm.ext : no_ext;
-    if (!put_vm_sample_.run(id, time_ms, received_ms, static_cast<std::int64_t>(vm.state), vm.cpu,
+    if (!put_vm_sample_.run(received_s, id, time_ms, static_cast<std::int64_t>(vm.state), vm.cpu,
                             vm.ram, vm.maxram, ext.pid, ext.since, ext.vcpus, ext.threads,
                             ext.cpu_ns, ext.run_delay_ns, ext.switches, ext.rss_bytes)) {
         return false;
     }
     if (!ext.block) return true;
     for (const auto& block : *ext.block) {
-        if (!put_block_.run(id, time_ms, std::string_view(block.device), received_ms,
-                            block.read_ops, block.read_bytes, block.write_ops, block.write_bytes,
-                            block.flush_ops, block.discard_ops, block.busy_ns, block.in_flight)) {
+        if (!put_block_.run(received_s, id, time_ms, std::string_view(block.device), block.read_ops,
+                            block.read_bytes, block.write_ops, block.write_bytes, block.flush_ops,
+                            block.discard_ops, block.busy_ns, block.in_flight)) {
             return false;
         }
     }

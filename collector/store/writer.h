@@ -11,6 +11,7 @@
 #include "collector/grid/event.h"
 #include "collector/ingest/arrival.h"
 #include "collector/store/database.h"
+#include "collector/store/rollup_tables.h"
 
 namespace virtpulse::collector {
 
@@ -20,13 +21,16 @@ std::size_t rows_of(const wire::Frame& frame);
 // Works inside the caller's transaction.
 class Writer {
   public:
-    // The database has its tables and outlives the writer.
+    // The database has its tables and outlives the writer. Rolls up what raw rows say of the last
+    // buckets, which were open when the file was left, or of all where there are no roll-ups yet.
     static Result<Writer> prepare(Database& database);
 
     // A row that is there already (another part of the sample) stays as it is. After a rollback
     // the writer is of no more use, as it remembers ids that are gone.
     Result<> write(const Arrival& arrival);
     Result<> write(const Event& event);
+    // Writes the buckets that are over of those hosts and VMs that say no more.
+    Result<> close_ended(std::int64_t now_s);
 
   private:
     explicit Writer(Database& database) : database_(&database) {}
@@ -35,21 +39,32 @@ class Writer {
         std::int64_t id = 0;
         std::int64_t touched_ms = 0;
         std::string name;
+        OpenBucket open;
     };
     struct HostRow {
         std::int64_t id = 0;
         std::int64_t touched_ms = 0;
+        std::int64_t time_ms = -1;    // of its last sample,
+        std::int64_t received_s = 0;  // and when the first part of that came
+        OpenBucket open;
         std::unordered_map<std::string, VmRow> vms;  // by uuid and start
     };
     HostRow* host_row(const wire::Host& host, std::int64_t now_ms);
-    std::optional<std::int64_t> vm_id(HostRow& host, const wire::Vm& vm, std::int64_t now_ms);
-    bool write_host_sample(std::int64_t id, const wire::Host& host, std::int64_t time_ms,
-                           std::int64_t received_ms);
+    // Nothing where the database failed.
+    VmRow* vm_row(HostRow& host, const wire::Vm& vm, std::int64_t now_ms);
+    bool write_host_sample(const HostRow& row, const wire::Host& host);
     bool write_vm_sample(std::int64_t id, const wire::Vm& vm, std::int64_t time_ms,
-                         std::int64_t received_ms);
+                         std::int64_t received_s);
+    // Closes the buckets that began before, keeping those that are open.
+    bool close_begun_before(std::int64_t start_s);
+    static std::string vm_key(const std::string& uuid, const std::optional<std::uint64_t>& start);
+    Result<> replay();
+    Result<> replay(RollupTables& tables, const Subject& subject, std::int64_t from_s,
+                    const std::unordered_map<std::int64_t, OpenBucket*>& known_ids);
 
     Database* database_;
     Statement put_host_, put_vm_, put_host_sample_, put_vm_sample_, put_block_, put_event_;
+    RollupTables host_rollups_, vm_rollups_;
     std::unordered_map<std::string, HostRow> hosts_;  // ids, so that they need no look-up
     std::size_t known_vms_ = 0;
 };

@@ -31,10 +31,11 @@ class Collector:
         """`ports` are for UDP and TCP; free ones unless given."""
         self.udp, self.tcp = ports or (free_port(socket.SOCK_DGRAM),
                                        free_port(socket.SOCK_STREAM))
+        self.http = free_port(socket.SOCK_STREAM)
         self.log = os.memfd_create("log")
         self.process = subprocess.Popen(
             [BINARY, "--udp", f"127.0.0.1:{self.udp}", "--tcp", f"127.0.0.1:{self.tcp}",
-             "--db", database, *arguments], stderr=self.log,
+             "--http", f"127.0.0.1:{self.http}", "--db", database, *arguments], stderr=self.log,
             # AddressSanitizer, where it is built in, would hold on to what was freed.
             env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"})
         self.senders = []

@@ -278,7 +278,8 @@ class Hostile(Temporary):
             self.assertEqual(code({"id": 3, "op": "hosts", "after": 7}), "bad_request")
             self.assertEqual(collector.ask({"id": 3, "op": "fly"}),
                              {"id": 3, "error": {"code": "unknown_op",
-                                                 "message": "known are hosts and stats"}})
+                                                 "message": "known are about, hosts, host, domain, status, "
+                                                            "stats, history and events"}})
             # A type that it does not know is skipped.
             collector.asker.socket.sendall(struct.pack(">IB", 3, 200) + b"abc")
             stats = collector.stats()
@@ -396,7 +397,8 @@ class Database(Temporary):
 
     def refusal(self, *arguments):
         code, _, said = run("--udp", f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
-                            "--tcp", f"127.0.0.1:{free_port(socket.SOCK_STREAM)}", *arguments)
+                            "--tcp", f"127.0.0.1:{free_port(socket.SOCK_STREAM)}",
+                            "--http", "none", *arguments)
         self.assertEqual(code, 1)
         self.assertEqual(said.count("\n"), 1, said)
         return said
@@ -422,7 +424,7 @@ class Database(Temporary):
 
 class Use(Temporary):
     def test_it_does_not_listen_beyond_loopback_unless_told(self):
-        for flag in ("--udp", "--tcp"):
+        for flag in ("--udp", "--tcp", "--http"):
             code, _, said = run(flag, f"0.0.0.0:{free_port(socket.SOCK_DGRAM)}", "--db", "none")
             self.assertEqual(code, 2)
             self.assertIn("--allow-plain", said)
@@ -444,7 +446,7 @@ class Use(Temporary):
             for udp, tcp, named in ((collector.udp, free_port(socket.SOCK_STREAM), "UDP"),
                                     (free_port(socket.SOCK_DGRAM), collector.tcp, "TCP")):
                 code, _, said = run("--udp", f"127.0.0.1:{udp}", "--tcp", f"127.0.0.1:{tcp}",
-                                    "--db", "none")
+                                    "--http", "none", "--db", "none")
                 self.assertEqual(code, 1)
                 self.assertEqual(said.count("\n"), 1, said)
                 self.assertIn(named, said)

@@ -130,7 +130,7 @@ TEST_CASE("VMs that are there when a host is first heard did not come") {
     CHECK(scene.events[2].detail == "running -> paused");
 }
 
-TEST_CASE("a VM whose process is another one went and came") {
+TEST_CASE("a VM whose process is another one was restarted") {
     Scene scene;
     std::uint32_t sequence = 0;
     for (const std::uint64_t start : {100U, 200U}) {
@@ -140,7 +140,7 @@ TEST_CASE("a VM whose process is another one went and came") {
         arrival->frame.vms[0].ext.emplace().start = start;
         scene.take(arrival);
     }
-    CHECK(scene.kinds() == Kinds{EventKind::host_came, EventKind::vm_went, EventKind::vm_came});
+    CHECK(scene.kinds() == Kinds{EventKind::host_came, EventKind::vm_restarted});
 }
 
 TEST_CASE("a sample that comes in parts makes no VM come") {
@@ -148,6 +148,23 @@ TEST_CASE("a sample that comes in parts makes no VM come") {
     for (std::uint32_t i = 0; i < 6; ++i)
         scene.take(make_part("a", i, 1 + i / 3, i % 3, 3));
     CHECK(scene.kinds() == Kinds{EventKind::host_came});
+}
+
+TEST_CASE("a source that an agent lacks is an event when it goes and when it is back") {
+    Scene scene;
+    std::uint32_t sequence = 0;
+    for (const auto* why : {"", "no answer for 2 s", "no answer for 3 s", "", ""}) {
+        auto arrival = make_arrival("a", sequence, 1000 + sequence);
+        ++sequence;
+        auto& ext = arrival->frame.host.ext.emplace();
+        if (*why != 0) ext.missing["libvirt"] = why;
+        scene.take(arrival);
+    }
+    REQUIRE(scene.events.size() == 3);
+    CHECK(scene.events[1].kind == EventKind::source_missing);
+    CHECK(scene.events[1].detail == "libvirt: no answer for 2 s");
+    CHECK(scene.events[2].kind == EventKind::source_back);
+    CHECK(scene.events[2].detail == "libvirt");
 }
 
 TEST_CASE("losses are reported once, together") {

@@ -2,44 +2,18 @@
 
 #include <catch2/catch.hpp>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 
-#include "collector/store/schema.h"
 #include "tests/unit/collector/arrivals.h"
+#include "tests/unit/collector/place.h"
 
 using namespace virtpulse::collector;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
-
-// A file in a directory of its own, gone at the end.
-class Place {
-  public:
-    Place() {
-        std::string name = fs::temp_directory_path() / "virtpulse-XXXXXX";
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        directory_ = name;
-    }
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
-    ~Place() { fs::remove_all(directory_); }
-    [[nodiscard]] std::string file() const { return directory_ / "grid.db"; }
-
-  private:
-    fs::path directory_;
-};
-
-std::int64_t number(Database& database, const std::string& sql) {
-    const auto value = database.query_integer(sql);
-    INFO(sql);
-    REQUIRE(value.has_value());
-    REQUIRE(value->has_value());
-    return **value;
-}
 
 std::shared_ptr<Arrival> full_arrival() {
     auto arrival = make_arrival("h", 0, 1000.5);
@@ -58,12 +32,8 @@ std::shared_ptr<Arrival> full_arrival() {
     return arrival;
 }
 
-Database open_with_tables(const std::string& path) {
-    auto database = Database::open(path);
-    REQUIRE(database.has_value());
-    REQUIRE(prepare_schema(*database).has_value());
-    return std::move(*database);
-}
+constexpr auto for_ever = std::chrono::hours(24 * 36500);
+const Keep keep_all{for_ever, {for_ever, for_ever, for_ever}};
 
 }  // namespace
 
@@ -71,7 +41,7 @@ TEST_CASE("what is put into the store is in the file when it ends") {
     const Place place;
     Counters counters;
     {
-        auto store = Store::start(place.file(), 24h * 36500, counters);  // samples of 1970
+        auto store = Store::start(place.file(), keep_all, counters);  // samples of 1970
         REQUIRE(store.has_value());
         (*store)->put(ArrivalPtr(full_arrival()));
         (*store)->put(Event{EventKind::vm_state_changed, 5, "h", "1", "x", "running -> paused"});
@@ -144,8 +114,8 @@ TEST_CASE("a file that is no database, or none of ours, is refused and left alon
     }
     SECTION("of a newer collector") {
         auto database = open_with_tables(place.file());
-        REQUIRE(database.execute("PRAGMA user_version = 2").has_value());
-        reason = "schema version 2";
+        REQUIRE(database.execute("PRAGMA user_version = 3").has_value());
+        reason = "schema version 3";
     }
     SECTION("of another program") {
         auto database = Database::open(place.file());
@@ -161,7 +131,7 @@ TEST_CASE("a file that is no database, or none of ours, is refused and left alon
         fs::resize_file(place.file(), fs::file_size(place.file()) / 2);
         reason = "malformed";
     }
-    const auto store = Store::start(place.file(), 24h, counters);
+    const auto store = Store::start(place.file(), {}, counters);
     REQUIRE(!store);
     INFO(store.error().message);
     CHECK(store.error().message.find(reason) != std::string::npos);
@@ -171,7 +141,7 @@ TEST_CASE("a file that is no database, or none of ours, is refused and left alon
 TEST_CASE("a directory that is missing is named with the remedy") {
     const Place place;
     Counters counters;
-    const auto store = Store::start(place.file() + "/deeper/x.db", 24h, counters);
+    const auto store = Store::start(place.file() + "/deeper/x.db", {}, counters);
     REQUIRE(!store);
     CHECK(store.error().message.find("there is no directory") != std::string::npos);
 }
@@ -199,7 +169,9 @@ TEST_CASE("what is older than it is kept goes, by the collector's clock, and not
     write("clock in the future", 30 * hour, 4e9);
     write("clock in the past", 1 * hour, 7);
 
-    auto retention = Retention::prepare(database, 24h);
+    Keep keep;
+    keep.samples = 24h;
+    auto retention = Retention::prepare(database, keep);
     REQUIRE(retention.has_value());
     for (int i = 0; i < 5; ++i)
         REQUIRE(retention->step(now_ms).has_value());
@@ -207,8 +179,17 @@ TEST_CASE("what is older than it is kept goes, by the collector's clock, and not
     CHECK(number(database, "SELECT count(*) FROM vm_samples") == 4);
     CHECK(number(database, "SELECT count(*) FROM vm_block_samples") == 2);
     CHECK(number(database, "SELECT count(*) FROM events") == 2);
-    CHECK(number(database, "SELECT count(*) FROM vms") == 4);
-    CHECK(number(database, "SELECT min(received_ms) FROM vm_samples") == now_ms - hour);
+    CHECK(number(database, "SELECT min(received_s) FROM vm_samples") == (now_ms - hour) / 1000);
+    CHECK(number(database, "SELECT count(*) FROM vm_10s") > 0);  // kept longer
+    keep.rollups.fill(24h);
+    auto all = Retention::prepare(database, keep);
+    REQUIRE(writer->close_ended(now_ms / 1000 + 60).has_value());
+    for (int i = 0; i < 5; ++i)
+        REQUIRE(all->step(now_ms + 12 * hour).has_value());
+    CHECK(number(database, "SELECT count(*) FROM vm_10s") == 4);
+    CHECK(number(database, "SELECT min(start_s) FROM vm_10s") >= (now_ms - hour) / 1000 - 10);
+    CHECK(number(database, "SELECT count(*) FROM vms") == 4);  // of the two that are left
+    CHECK(number(database, "SELECT count(*) FROM hosts") == 2);
 }
 
 TEST_CASE("a full disk is told apart by its remedy, and passes") {

@@ -1,0 +1,226 @@
+#include "collector/query/history.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "collector/store/replay.h"
+#include "collector/store/rollup_tables.h"
+
+namespace virtpulse::collector {
+namespace {
+
+constexpr std::int64_t wanted_points = 1500;
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+
+// A metric while rows are added up.
+class Columns {
+  public:
+    explicit Columns(std::size_t points) : cells_(points) {}
+
+    void add_gauge(std::size_t at, double min, double mean, double max, double samples) {
+        add(at, min, max, mean * samples, samples);
+    }
+    void add_counter(std::size_t at, double min, double delta, double max, double span_s) {
+        add(at, min, max, delta, span_s);
+    }
+
+    [[nodiscard]] MetricColumns result(bool is_counter) const {
+        MetricColumns columns;
+        for (const auto& cell : cells_) {
+            const bool known = cell.weight > 0;
+            columns.min.push_back(known ? cell.min : unknown);
+            columns.mean.push_back(known ? cell.sum / cell.weight : unknown);
+            columns.max.push_back(known ? cell.max : unknown);
+            if (is_counter) columns.sum.push_back(known ? cell.sum : unknown);
+        }
+        return columns;
+    }
+
+  private:
+    struct Cell {
+        double min = std::numeric_limits<double>::max();
+        double max = std::numeric_limits<double>::lowest();
+        double sum = 0;
+        double weight = 0;
+    };
+    void add(std::size_t at, double min, double max, double sum, double weight) {
+        auto& cell = cells_[at];
+        cell.min = std::min(cell.min, min);
+        cell.max = std::max(cell.max, max);
+        cell.sum += sum;
+        cell.weight += weight;
+    }
+    std::vector<Cell> cells_;
+};
+
+// One look-up a step, by a key that begins with the time.
+std::string each_step(std::int64_t step_s) {
+    return "WITH RECURSIVE t(s) AS (VALUES(?1) UNION ALL SELECT s + " + std::to_string(step_s) +
+           " FROM t WHERE s + " + std::to_string(step_s) + " < ?2) ";
+}
+
+Result<> read_rollups(Database& database, const Subject& subject, std::int64_t id,
+                      const std::vector<MetricChoice>& metrics, const HistoryPlan& plan,
+                      std::vector<Columns>& columns) {
+    std::string sql = each_step(plan.tier->step_s) + "SELECT start_s, samples, span_ms";
+    for (const auto& [name, index, is_counter] : metrics)
+        sql.append(", ")
+            .append(name)
+            .append("_min, ")
+            .append(name)
+            .append(is_counter ? ", " : "_mean, ")
+            .append(name)
+            .append("_max");
+    sql += " FROM t CROSS JOIN " + rollup_table(subject, *plan.tier) + " ON start_s = s AND " +
+           std::string(subject.id) + " = ?3";
+    auto rows = Statement::prepare(database, sql);
+    if (!rows) return rows.error();
+    rows->set(1, plan.from_s);
+    rows->set(2, plan.to_s);
+    rows->set(3, id);
+    while (rows->next()) {
+        const auto at = static_cast<std::size_t>((rows->integer(0) - plan.from_s) / plan.step_s);
+        const auto samples = static_cast<double>(rows->integer(1));
+        const auto span_s = static_cast<double>(rows->integer(2)) / 1000;
+        int column = 3;
+        for (std::size_t i = 0; i < metrics.size(); ++i, column += 3) {
+            const auto value = rows->real(column + 1);
+            if (!value) continue;
+            const auto min = *rows->real(column);
+            const auto max = *rows->real(column + 2);
+            if (metrics[i].is_counter) {
+                columns[i].add_counter(at, min, *value, max, span_s);
+            } else {
+                columns[i].add_gauge(at, min, *value, max, samples);
+            }
+        }
+    }
+    if (!rows->reset()) return database.error();
+    return {};
+}
+
+void take(const Rollup& rollup, std::size_t at, const std::vector<MetricChoice>& metrics,
+          std::vector<Columns>& columns) {
+    for (std::size_t i = 0; i < metrics.size(); ++i) {
+        if (metrics[i].is_counter) {
+            const auto& sum = rollup.counter(metrics[i].index);
+            if (!sum.known) continue;
+            columns[i].add_counter(at, sum.min, static_cast<double>(sum.delta), sum.max,
+                                   rollup.span_s());
+        } else {
+            const auto& sum = rollup.gauge(metrics[i].index);
+            if (sum.count == 0) continue;
+            columns[i].add_gauge(at, sum.min, sum.sum / sum.count, sum.max, sum.count);
+        }
+    }
+}
+
+Result<> read_samples(Database& database, const Subject& subject, std::int64_t id,
+                      const std::vector<MetricChoice>& metrics, const HistoryPlan& plan,
+                      std::vector<Columns>& columns) {
+    constexpr std::int64_t look_back_s = 10;  // the sample before the first
+    auto rows = Statement::prepare(database, each_step(1) + samples_of_one(subject));
+    if (!rows) return rows.error();
+    rows->set(1, plan.from_s - look_back_s);
+    rows->set(2, plan.to_s);
+    rows->set(3, id);
+    Rollup rollup;
+    std::int64_t begin_s = plan.from_s - look_back_s;
+    const auto finish = [&] {
+        if (begin_s >= plan.from_s) {
+            const auto at = static_cast<std::size_t>((begin_s - plan.from_s) / plan.step_s);
+            take(rollup, at, metrics, columns);
+        }
+        rollup.begin();
+    };
+    while (rows->next()) {
+        const auto received_s = rows->integer(1);
+        const auto bucket_s = received_s < plan.from_s
+                                  ? plan.from_s - look_back_s
+                                  : received_s - (received_s - plan.from_s) % plan.step_s;
+        if (bucket_s != begin_s) finish();
+        begin_s = bucket_s;
+        rollup.add(read_sample(*rows, subject));
+    }
+    if (!rows->reset()) return database.error();
+    finish();
+    return {};
+}
+
+std::int64_t up_to_multiple(std::int64_t value, std::int64_t of) {
+    return (value + of - 1) / of * of;
+}
+
+}  // namespace
+
+Result<HistoryPlan> plan_history(const Span& span, std::int64_t step_s, const Keep& keep,
+                                 std::int64_t now_s) {
+    if (step_s == 0) step_s = std::max<std::int64_t>(1, (span.to_s - span.from_s) / wanted_points);
+    HistoryPlan plan;
+    auto kept = keep.samples;
+    for (std::size_t i = 0; i < tiers.size(); ++i) {
+        const bool is_gone = span.from_s < now_s - kept.count();
+        if (step_s < tiers[i].step_s && !is_gone) break;
+        plan.tier = &tiers[i];
+        kept = keep.rollups[i];
+    }
+    plan.step_s = plan.tier != nullptr ? up_to_multiple(step_s, plan.tier->step_s) : step_s;
+    plan.from_s = span.from_s - span.from_s % plan.step_s;
+    plan.to_s = up_to_multiple(span.to_s, plan.step_s);
+    // Each row is a look-up: a step of many samples is as dear as many points.
+    const auto rows =
+        (plan.to_s - plan.from_s) / (plan.tier != nullptr ? plan.tier->step_s : std::int64_t{1});
+    if (rows > 2 * most_points || (plan.to_s - plan.from_s) / plan.step_s > most_points) {
+        return Error{"more than " + std::to_string(most_points) +
+                         " points: ask for a longer \"step\" or a shorter span",
+                     bad_request};
+    }
+    return plan;
+}
+
+Result<std::vector<MetricChoice>> choose_metrics(const Subject& subject, std::string_view names) {
+    std::vector<MetricChoice> chosen;
+    while (!names.empty()) {
+        const auto name = names.substr(0, names.find(','));
+        names.remove_prefix(std::min(names.size(), name.size() + 1));
+        const auto look = [&](std::span<const std::string_view> known, bool is_counter) {
+            const auto found = std::ranges::find(known, name);
+            if (found == known.end()) return false;
+            chosen.push_back(
+                {std::string(name), static_cast<std::size_t>(found - known.begin()), is_counter});
+            return true;
+        };
+        if (look(subject.gauges, false) || look(subject.counters, true)) continue;
+        std::string known;
+        for (const auto list : {subject.gauges, subject.counters}) {
+            for (const auto each : list)
+                known += (known.empty() ? "" : ", ") + std::string(each);
+        }
+        return Error{"\"metric\" is some of " + known, bad_request};
+    }
+    if (chosen.empty() || chosen.size() > most_metrics) {
+        return Error{"\"metric\" names 1 to " + std::to_string(most_metrics) +
+                         " metrics, with commas between them",
+                     bad_request};
+    }
+    return chosen;
+}
+
+Result<std::vector<MetricColumns>> read_history(Database& database, const Subject& subject,
+                                                const std::vector<std::int64_t>& ids,
+                                                const std::vector<MetricChoice>& metrics,
+                                                const HistoryPlan& plan) {
+    std::vector<Columns> columns(metrics.size(), Columns(plan.points()));
+    for (const auto id : ids) {
+        const auto read = plan.tier != nullptr ? read_rollups : read_samples;
+        if (auto done = read(database, subject, id, metrics, plan, columns); !done)
+            return done.error();
+    }
+    std::vector<MetricColumns> results;
+    for (std::size_t i = 0; i < metrics.size(); ++i)
+        results.push_back(columns[i].result(metrics[i].is_counter));
+    return results;
+}
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,38 @@
+// What a question says, from whichever protocol it came.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace virtpulse::collector {
+
+// Codes of errors of questions: HTTP's status codes, which TCP answers name.
+inline constexpr int bad_request = 400;
+inline constexpr int not_found = 404;
+inline constexpr int too_many_points = 429;
+inline constexpr int unavailable = 503;
+std::string_view failure_name(int code);
+
+using Parameters = std::map<std::string, std::string, std::less<>>;
+
+// The text of a parameter, or nothing where it is absent.
+std::optional<std::string_view> find(const Parameters& parameters, std::string_view name);
+// A whole number within the bounds; `standard` where it is absent.
+Result<std::int64_t> integer(const Parameters& parameters, std::string_view name,
+                             std::int64_t standard, std::int64_t least, std::int64_t most);
+
+// A span of time, s since the epoch: `from` and `to`, where numbers below 0 are relative to now.
+// The last hour unless told otherwise.
+struct Span {
+    std::int64_t from_s = 0;
+    std::int64_t to_s = 0;  // not in it
+};
+Result<Span> span_of(const Parameters& parameters, std::int64_t now_s);
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,68 @@
+// Answers questions by HTTP, in a thread of its own.
+#pragma once
+
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "base/result.h"
+#include "collector/counters.h"
+#include "collector/grid/keeper.h"
+#include "collector/listen.h"
+#include "collector/query/questions.h"
+
+namespace virtpulse::collector {
+
+inline constexpr std::size_t most_http_connections = 256;
+inline constexpr auto http_patience =
+    std::chrono::seconds(30);  // for a request, and to take an answer
+inline constexpr std::uint32_t longest_http_header = 8192;
+
+class Http {
+  public:
+    // Listens, and starts the thread. All outlive it.
+    static Result<std::unique_ptr<Http>> start(const SocketAddress& address, SharedGrid& grid,
+                                               const Counters& counters,
+                                               const Questions& questions);
+    Http(const Http&) = delete;
+    Http& operator=(const Http&) = delete;
+    ~Http();  // closes all connections and ends the thread
+
+  private:
+    using Request = boost::beast::http::request<boost::beast::http::string_body>;
+    using Response = boost::beast::http::response<boost::beast::http::string_body>;
+    using Stream = std::shared_ptr<boost::beast::tcp_stream>;
+
+    Http(SharedGrid& grid, const Counters& counters, const Questions& questions)
+        : grid_(grid), counters_(counters), questions_(questions) {}
+    Result<> listen(const SocketAddress& address);
+    boost::asio::awaitable<void> accept();
+    boost::asio::awaitable<void> serve(Stream stream);
+    boost::asio::awaitable<Response> answer(Request request);
+    boost::asio::awaitable<Result<std::string>> body_of(std::string operation,
+                                                        Parameters parameters);
+    void close();
+
+    SharedGrid& grid_;
+    const Counters& counters_;
+    const Questions& questions_;
+    boost::asio::io_context io_{1};
+    boost::asio::ip::tcp::acceptor acceptor_{io_};
+    boost::asio::steady_timer patience_{io_};
+    std::set<Stream> streams_;
+    std::thread thread_;
+};
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,57 @@
+// The figures that are rolled up, and that history can be asked for.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "wire/frame.h"
+
+namespace virtpulse::collector {
+
+// Names are those of the columns; each ends in its unit, or counts. A counter's rates are per
+// second.
+inline constexpr std::array<std::string_view, 6> host_gauges{"cpu_percent",    "ram_percent",
+                                                             "disk_percent",   "cputemp_celsius",
+                                                             "mbtemp_celsius", "agent_rss_bytes"};
+inline constexpr std::array<std::string_view, 1> host_counters{"agent_cpu_ns"};
+
+inline constexpr std::array<std::string_view, 3> vm_gauges{"cpu_percent", "ram_kib", "rss_bytes"};
+// From read_ops on: over all its devices.
+inline constexpr std::array<std::string_view, 10> vm_counters{
+    "cpu_ns",    "run_delay_ns", "switches",  "read_ops",    "read_bytes",
+    "write_ops", "write_bytes",  "flush_ops", "discard_ops", "busy_ns"};
+
+inline constexpr std::size_t most_gauges = host_gauges.size();
+inline constexpr std::size_t most_counters = vm_counters.size();
+
+// What there are roll-ups of: hosts, or VMs.
+struct Subject {
+    std::string_view name;  // of the tables, in front: vm_10s
+    std::string_view id;    // the key's column
+    std::span<const std::string_view> gauges;
+    std::span<const std::string_view> counters;
+};
+inline constexpr Subject host_subject{"host", "host_id", host_gauges, host_counters};
+inline constexpr Subject vm_subject{"vm", "vm_id", vm_gauges, vm_counters};
+
+struct Tier {
+    std::string_view name;  // of the tables, behind: vm_10s
+    std::int64_t step_s;
+};
+inline constexpr std::array<Tier, 3> tiers{{{"10s", 10}, {"1min", 60}, {"1h", 3600}}};
+
+// What one sample says of a host or a VM, in the order of the names above.
+struct Reading {
+    double time_s = 0;                   // by the host's clock
+    std::optional<std::uint64_t> since;  // counters with another `since` began anew
+    std::size_t devices = 0;             // whose counters are added up
+    std::array<std::optional<double>, most_gauges> gauges{};
+    std::array<std::optional<std::uint64_t>, most_counters> counters{};
+};
+Reading reading_of(const wire::Host& host);
+Reading reading_of(const wire::Vm& vm, double time_s);
+
+}  // namespace virtpulse::collector

@@ -1,0 +1,131 @@
+// What a writer learns from the rows of the one before it.
+#include "collector/store/replay.h"
+
+#include <spdlog/spdlog.h>
+
+#include "collector/store/writer.h"
+
+namespace virtpulse::collector {
+namespace {
+
+// The buckets before the last one were open too if few samples came since, and the last sample
+// before the open bucket is what its counters are counted from.
+constexpr std::int64_t look_back_s = 2 * 10;
+constexpr std::int64_t seen_lags_s = 120;  // last_seen_ms is to the minute
+constexpr int rows_in_a_transaction = 20'000;
+
+constexpr std::string_view known =
+    "SELECT hosts.name, hosts.id, hosts.last_seen_ms, vms.id, uuid, start_ns, vms.name,"
+    " vms.last_seen_ms FROM hosts LEFT JOIN vms ON host_id = hosts.id AND vms.last_seen_ms >= ?1"
+    " WHERE hosts.last_seen_ms >= ?1";
+constexpr std::string_view host_columns =
+    "host_id, received_s, time_ms, boot_ns, cpu_percent, ram_percent, disk_percent,"
+    " cputemp_celsius, mbtemp_celsius, agent_rss_bytes, agent_cpu_ns";
+constexpr std::string_view vm_columns =
+    "v.vm_id, v.received_s, v.time_ms, since_ns, cpu_percent, ram_kib, rss_bytes, cpu_ns,"
+    " run_delay_ns, switches, sum(read_ops), sum(read_bytes), sum(write_ops), sum(write_bytes),"
+    " sum(flush_ops), sum(discard_ops), sum(busy_ns), count(device)";
+constexpr std::string_view vm_join =
+    " LEFT JOIN vm_block_samples b ON b.received_s = v.received_s AND b.vm_id = v.vm_id"
+    " AND b.time_ms = v.time_ms";
+
+std::string samples_since(const Subject& subject) {
+    if (&subject == &host_subject) {
+        return "SELECT " + std::string(host_columns) +
+               " FROM host_samples WHERE received_s >= ?"
+               " ORDER BY received_s, host_id, time_ms";
+    }
+    return "SELECT " + std::string(vm_columns) + " FROM vm_samples v" + std::string(vm_join) +
+           " WHERE v.received_s >= ? GROUP BY v.received_s, v.vm_id, v.time_ms";
+}
+
+}  // namespace
+
+std::string samples_of_one(const Subject& subject) {
+    if (&subject == &host_subject) {
+        return "SELECT " + std::string(host_columns) +
+               " FROM t CROSS JOIN host_samples ON received_s = s AND host_id = ?3"
+               " ORDER BY received_s, time_ms";
+    }
+    return "SELECT " + std::string(vm_columns) +
+           " FROM t CROSS JOIN vm_samples v ON v.received_s = s AND v.vm_id = ?3" +
+           std::string(vm_join) + " GROUP BY v.received_s, v.time_ms";
+}
+
+Reading read_sample(const Statement& row, const Subject& subject) {
+    Reading reading;
+    reading.time_s = static_cast<double>(row.integer(2)) / 1000;
+    reading.since = row.counter(3);
+    int column = 4;
+    for (std::size_t i = 0; i < subject.gauges.size(); ++i)
+        reading.gauges[i] = row.real(column++);
+    for (std::size_t i = 0; i < subject.counters.size(); ++i)
+        reading.counters[i] = row.counter(column++);
+    if (&subject == &vm_subject) reading.devices = static_cast<std::size_t>(row.integer(column));
+    return reading;
+}
+
+Result<> Writer::replay() {
+    const auto last = database_->query_integer(
+        "SELECT max(ifnull((SELECT max(received_s) FROM host_samples), -1),"
+        " ifnull((SELECT max(received_s) FROM vm_samples), -1))");
+    if (!last) return last.error();
+    const auto done = database_->query_integer(
+        "SELECT max(ifnull((SELECT max(start_s) FROM host_10s), -1),"
+        " ifnull((SELECT max(start_s) FROM vm_10s), -1))");
+    if (!done) return done.error();
+    if (last->value_or(-1) < 0) return {};
+    const auto from_s =
+        std::max<std::int64_t>(0, std::min(**last - **last % 10, done->value_or(0)) - look_back_s);
+    spdlog::debug("database: rolling up what came since {}", from_s);
+
+    auto statement = Statement::prepare(*database_, known);
+    if (!statement) return statement.error();
+    statement->set(1, (from_s - seen_lags_s) * 1000);
+    while (statement->next()) {
+        auto& host = hosts_[statement->text(0)];
+        host.id = statement->integer(1);
+        host.touched_ms = statement->integer(2);
+        if (!statement->counter(3)) continue;
+        auto& vm = host.vms[vm_key(statement->text(4), statement->counter(5))];
+        vm = {statement->integer(3), statement->integer(7), statement->text(6), {}};
+        ++known_vms_;
+    }
+    if (!statement->reset()) return database_->error();
+
+    std::unordered_map<std::int64_t, OpenBucket*> hosts;
+    std::unordered_map<std::int64_t, OpenBucket*> vms;
+    for (auto& [name, host] : hosts_) {
+        hosts[host.id] = &host.open;
+        for (auto& [key, vm] : host.vms)
+            vms[vm.id] = &vm.open;
+    }
+    if (auto done_hosts = replay(host_rollups_, host_subject, from_s, hosts); !done_hosts)
+        return done_hosts;
+    return replay(vm_rollups_, vm_subject, from_s, vms);
+}
+
+Result<> Writer::replay(RollupTables& tables, const Subject& subject, std::int64_t from_s,
+                        const std::unordered_map<std::int64_t, OpenBucket*>& known_ids) {
+    auto rows = Statement::prepare(*database_, samples_since(subject));
+    if (!rows) return rows.error();
+    tables.set_replaying(true);
+    if (auto begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
+    rows->set(1, from_s);
+    int count = 0;
+    while (rows->next()) {
+        const auto found = known_ids.find(rows->integer(0));
+        if (found == known_ids.end()) continue;
+        const auto reading = read_sample(*rows, subject);
+        if (!tables.add(*found->second, found->first, rows->integer(1), reading)) {
+            return database_->error();
+        }
+        if (++count % rows_in_a_transaction != 0) continue;
+        if (auto done = database_->execute("COMMIT; BEGIN IMMEDIATE"); !done) return done;
+    }
+    if (!rows->reset()) return database_->error();
+    tables.set_replaying(false);
+    return database_->execute("COMMIT");
+}
+
+}  // namespace virtpulse::collector

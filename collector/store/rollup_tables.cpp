@@ -1,0 +1,161 @@
+#include "collector/store/rollup_tables.h"
+
+#include <cmath>
+
+namespace virtpulse::collector {
+namespace {
+
+// Rates are rounded where that is less than half a percent: SQLite has small integers in few bytes.
+double rounded(double rate) {
+    return rate >= 100 ? std::round(rate) : rate;
+}
+
+std::string either(const std::string& both, const std::string& column) {
+    return column + " = ifnull(" + both + ", coalesce(" + column + ", excluded." + column + "))";
+}
+
+std::string merge_extremes(const std::string& name) {
+    const auto both = [&](const std::string& function, const std::string& column) {
+        return either(function + "(" + column + ", excluded." + column + ")", column);
+    };
+    return both("min", name + "_min") + ", " + both("max", name + "_max");
+}
+
+std::string merge_gauge(const std::string& name) {
+    const auto mean = name + "_mean";
+    return merge_extremes(name) + ", " +
+           either("(" + mean + " * samples + excluded." + mean + " * excluded.samples)" +
+                      " / (samples + excluded.samples)",
+                  mean);
+}
+
+std::string merge_counter(const std::string& name) {
+    return merge_extremes(name) + ", " + either(name + " + excluded." + name, name);
+}
+
+std::string insert(const Subject& subject, const Tier& tier) {
+    const auto columns = 4 + 3 * (subject.gauges.size() + subject.counters.size());
+    std::string sql = "INSERT INTO " + rollup_table(subject, tier) + " VALUES(?";
+    for (std::size_t i = 1; i < columns; ++i)
+        sql += ", ?";
+    return sql + ") ON CONFLICT DO ";
+}
+
+std::string merge(const Subject& subject, const Tier& tier) {
+    std::string sql = insert(subject, tier) +
+                      "UPDATE SET samples = samples + excluded.samples,"
+                      " span_ms = span_ms + excluded.span_ms";
+    for (const auto gauge : subject.gauges)
+        sql.append(", ").append(merge_gauge(std::string(gauge)));
+    for (const auto counter : subject.counters)
+        sql.append(", ").append(merge_counter(std::string(counter)));
+    return sql;
+}
+
+std::int64_t start_of(std::int64_t time_s, const Tier& tier) {
+    return time_s - time_s % tier.step_s;
+}
+
+}  // namespace
+
+std::string rollup_table(const Subject& subject, const Tier& tier) {
+    return std::string(subject.name) + "_" + std::string(tier.name);
+}
+
+std::string rollup_schema(const Subject& subject) {
+    std::string sql;
+    for (const auto& tier : tiers) {
+        sql += "CREATE TABLE " + rollup_table(subject, tier) + "(start_s INTEGER NOT NULL, " +
+               std::string(subject.id) + " INTEGER NOT NULL REFERENCES " +
+               std::string(subject.name) +
+               "s(id), samples INTEGER NOT NULL, span_ms INTEGER NOT NULL";
+        for (const auto gauge : subject.gauges) {
+            for (const char* const what : {"_min", "_mean", "_max"})
+                sql += ", " + std::string(gauge) + what + " REAL";
+        }
+        for (const auto counter : subject.counters) {
+            const std::string name(counter);
+            sql.append(", ").append(name).append(" INTEGER, ").append(name).append("_min REAL, ");
+            sql.append(name).append("_max REAL");
+        }
+        sql += ", PRIMARY KEY(start_s, " + std::string(subject.id) + ")) WITHOUT ROWID;";
+    }
+    return sql;
+}
+
+Result<RollupTables> RollupTables::prepare(Database& database, const Subject& subject) {
+    RollupTables tables;
+    tables.database_ = &database;
+    tables.subject_ = &subject;
+    for (std::size_t i = 0; i < tiers.size(); ++i) {
+        auto statement = Statement::prepare(database, merge(subject, tiers[i]));
+        if (!statement) return statement.error();
+        tables.merge_[i] = std::move(*statement);
+    }
+    auto statement = Statement::prepare(database, insert(subject, tiers[0]) + "NOTHING");
+    if (!statement) return statement.error();
+    tables.put_new_ = std::move(*statement);
+    return tables;
+}
+
+bool RollupTables::add(OpenBucket& open, std::int64_t id, std::int64_t received_s,
+                       const Reading& reading) {
+    const auto start_s = start_of(received_s, tiers[0]);
+    if (start_s != open.start_s) {
+        if (!close(open, id)) return false;
+        open.start_s = start_s;
+    }
+    open.rollup.add(reading);
+    return true;
+}
+
+bool RollupTables::close(OpenBucket& open, std::int64_t id) {
+    if (open.rollup.empty()) return true;
+    auto& finest = replaying_ ? put_new_ : merge_[0];
+    if (!put(finest, open, open.start_s, id)) return false;
+    if (!replaying_ || ::sqlite3_changes(database_->get()) > 0) {
+        for (std::size_t i = 1; i < tiers.size(); ++i) {
+            if (!put(merge_[i], open, start_of(open.start_s, tiers[i]), id)) return false;
+        }
+    }
+    open.rollup.begin();
+    return true;
+}
+
+bool RollupTables::put(Statement& statement, const OpenBucket& open, std::int64_t start_s,
+                       std::int64_t id) {
+    const auto& rollup = open.rollup;
+    int column = 0;
+    const auto set = [&](const auto& value) { statement.set(++column, value); };
+    const auto unknown = [&] {
+        for (int i = 0; i < 3; ++i)
+            set(std::nullopt);
+    };
+    set(start_s);
+    set(id);
+    set(static_cast<std::int64_t>(rollup.samples()));
+    set(static_cast<std::int64_t>(std::llround(rollup.span_s() * 1000)));
+    for (std::size_t i = 0; i < subject_->gauges.size(); ++i) {
+        const auto& gauge = rollup.gauge(i);
+        if (gauge.count == 0) {
+            unknown();
+            continue;
+        }
+        set(gauge.min);
+        set(gauge.sum / gauge.count);
+        set(gauge.max);
+    }
+    for (std::size_t i = 0; i < subject_->counters.size(); ++i) {
+        const auto& counter = rollup.counter(i);
+        if (!counter.known) {
+            unknown();
+            continue;
+        }
+        set(counter.delta);
+        set(rounded(counter.min));
+        set(rounded(counter.max));
+    }
+    return statement.run();
+}
+
+}  // namespace virtpulse::collector
