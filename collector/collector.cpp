@@ -28,6 +28,9 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
     std::unique_ptr<Collector> collector(new Collector);
     auto& c = *collector;
     if (auto opened = c.open_store(options); !opened) return opened.error();
+    auto gate = Gate::open(options.gate);
+    if (!gate) return gate.error();
+    c.gate_ = std::move(*gate);
     auto relay = Relay::start(*tcp, c.grid_, c.counters_, c.store_ != nullptr);
     if (!relay) return relay.error();
     c.relay_ = std::move(*relay);
@@ -40,7 +43,7 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
         Keeper::Sinks{[&c](const auto& publications) { c.relay_->publish(publications); },
                       [put](ArrivalPtr arrival) { put(std::move(arrival)); },
                       [put](Event event) { put(std::move(event)); }});
-    auto receiver = Receiver::start(*udp, c.arrivals_, c.counters_);
+    auto receiver = Receiver::start(*udp, *c.gate_, c.arrivals_, c.counters_);
     if (!receiver) return receiver.error();
     c.receiver_ = std::move(*receiver);
 
@@ -48,7 +51,21 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
                  c.receiver_->buffer_bytes() / 1024, tcp->text(),
                  options.database ? "database " + *options.database
                                   : std::string("nothing is stored (--db none)"));
+    if (const auto keys = c.gate_->keys()) {
+        spdlog::info("{} keys for sealed frames; plain ones are {}; what has been seen is {}",
+                     keys->size(), options.gate.take_plain ? "taken too" : "refused",
+                     options.gate.replay_file ? "kept in " + *options.gate.replay_file
+                                              : "forgotten at the end (--replay-file keeps it)");
+    }
     return collector;
+}
+
+void Collector::renew_keys() {
+    if (const auto renewed = gate_->renew_keys(); !renewed) {
+        spdlog::error("the keys stay as they are: {}", renewed.error().message);
+        return;
+    }
+    spdlog::info("{} keys for sealed frames from now on", gate_->keys()->size());
 }
 
 Result<> Collector::open_store(const Options& options) {

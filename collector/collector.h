@@ -26,6 +26,9 @@ class Collector {
     // Ends within a second; what was received is stored first.
     void stop();
 
+    // Reads the key file again; to be called only where there is one.
+    void renew_keys();
+
   private:
     Collector() = default;
     Result<> open_store(const Options& options);
@@ -36,6 +39,7 @@ class Collector {
     std::unique_ptr<Store> store_;  // nothing with --db none
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<Keeper> keeper_;
+    std::unique_ptr<Gate> gate_;
     std::unique_ptr<Receiver> receiver_;
 };
 

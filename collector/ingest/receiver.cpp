@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/terminal_text.h"
 #include "collector/clock.h"
 #include "wire/message.h"
 
@@ -51,8 +52,8 @@ struct Receiver::Batch {
     }
 };
 
-Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, ArrivalQueue& queue,
-                                                  Counters& counters) {
+Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, Gate& gate,
+                                                  ArrivalQueue& queue, Counters& counters) {
     const auto failed = [&] {
         return system_error("cannot listen on UDP " + address.text() +
                             " (another address can be given with --udp)");
@@ -64,12 +65,13 @@ Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, 
     Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return system_error("cannot make an eventfd");
     return std::unique_ptr<Receiver>(
-        new Receiver(std::move(socket), std::move(wake), queue, counters));
+        new Receiver(std::move(socket), std::move(wake), gate, queue, counters));
 }
 
-Receiver::Receiver(Fd socket, Fd wake, ArrivalQueue& queue, Counters& counters)
+Receiver::Receiver(Fd socket, Fd wake, Gate& gate, ArrivalQueue& queue, Counters& counters)
     : socket_(std::move(socket)),
       wake_(std::move(wake)),
+      gate_(gate),
       queue_(queue),
       counters_(counters),
       batch_(std::make_unique<Batch>()),
@@ -98,6 +100,7 @@ void Receiver::run() {
         read_kernel_drops();
         const auto now = RefusalLog::Clock::now();
         log_.flush(now);
+        gate_log_.flush(now);
         full_log_.flush(now);
     }
 }
@@ -108,6 +111,7 @@ void Receiver::receive() {
         ::recvmmsg(socket_.get(), batch_->headers.data(), batch_datagrams, MSG_DONTWAIT, nullptr);
     if (count <= 0) return;  // nothing there; an ICMP error is of no interest
     const auto received_ms = unix_ms();
+    keys_ = gate_.keys();
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
         const auto& header = batch_->headers[i];
         batch_->from[i].length = header.msg_hdr.msg_namelen;
@@ -121,25 +125,53 @@ void Receiver::take(std::span<const std::byte> bytes, const SocketAddress& from,
     add(counters_.datagrams);
     add(counters_.datagram_bytes, bytes.size());
     auto arrival = std::make_shared<Arrival>();
-    wire::Datagram datagram{};
-    auto fault = wire::split_datagram(bytes, datagram);
-    if (!fault) fault = parser_.parse(datagram.json, arrival->frame);
-    if (fault) {
-        counters_.count(fault->fault);
-        log_.note(fault->message() + " from " + from.text(), RefusalLog::Clock::now());
-        return;
-    }
-    arrival->sequence = datagram.sequence;
     arrival->received_ms = received_ms;
+    std::string_view json;
+    if (!read(bytes, from, *arrival, json)) return;
     std::string message;
-    message.reserve(wire::message_header_bytes + datagram.json.size());
-    wire::append_message(wire::MessageType::live, datagram.json, message);
+    message.reserve(wire::message_header_bytes + json.size());
+    wire::append_message(wire::MessageType::live, json, message);
     arrival->message = std::make_shared<const std::string>(std::move(message));
     const auto cost = memory_bytes(*arrival);
     if (!queue_.push(std::move(arrival), cost)) {
         counters_.count(Refusal::queue_full);
         full_log_.note("from " + from.text(), RefusalLog::Clock::now());
     }
+}
+
+bool Receiver::read(std::span<const std::byte> bytes, const SocketAddress& from, Arrival& arrival,
+                    std::string_view& json) {
+    if (keys_ && wire::is_sealed(bytes)) {
+        wire::OpenedDatagram opened;
+        if (const auto fault = opener_.open(bytes, *keys_, opened)) return refuse(*fault, from);
+        json = opened.json;
+        arrival.sequence = opened.sequence;
+        if (const auto fault = parser_.parse(json, arrival.frame)) return refuse(*fault, from);
+        const auto& host = arrival.frame.host;
+        const auto refused = gate_.admit(opened, host, arrival.received_ms);
+        return refused ? refuse(*refused, host.name, from) : true;
+    }
+    wire::Datagram datagram{};
+    auto fault = wire::split_datagram(bytes, datagram);
+    if (!fault && !gate_.takes_plain()) return refuse(Refusal::plain, {}, from);
+    json = datagram.json;
+    arrival.sequence = datagram.sequence;
+    if (!fault) fault = parser_.parse(json, arrival.frame);
+    return fault ? refuse(*fault, from) : true;
+}
+
+bool Receiver::refuse(const wire::FrameError& error, const SocketAddress& from) {
+    counters_.count(error.fault);
+    log_.note(error.message() + " from " + from.text(), RefusalLog::Clock::now());
+    return false;
+}
+
+bool Receiver::refuse(Refusal why, std::string_view host, const SocketAddress& from) {
+    counters_.count(why);
+    std::string reason(refusal_name(why));
+    if (!host.empty()) reason += " host " + sanitised(host);
+    gate_log_.note(reason + " from " + from.text(), RefusalLog::Clock::now());
+    return false;
 }
 
 void Receiver::read_kernel_drops() {
