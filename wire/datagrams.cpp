@@ -65,7 +65,7 @@ std::size_t Datagrams::pack_all() {
     packed_.resize(encoded_.json.size());
     for (std::size_t i = 0; i < packed_.size(); ++i) {
         packed_[i].clear();
-        packer_.pack(encoded_.json[i], packed_[i]);
+        packer_->pack(encoded_.json[i], packed_[i]);
         largest = std::max(largest, std::min(packed_[i].size(), encoded_.json[i].size()));
     }
     return largest;

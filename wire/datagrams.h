@@ -24,7 +24,10 @@ struct DatagramOptions {
 // Numbers datagrams on from sample to sample. Buffers are reused.
 class Datagrams {
   public:
-    explicit Datagrams(const DatagramOptions& options) : options_(options) {}
+    // Those of one thread may share a packer, whose memory is some 600 KiB.
+    explicit Datagrams(const DatagramOptions& options,
+                       std::shared_ptr<Packer> packer = std::make_shared<Packer>())
+        : options_(options), packer_(std::move(packer)) {}
 
     // From the next sample on frames are sealed with this key.
     void seal_with(std::shared_ptr<const Key> key) { key_ = std::move(key); }
@@ -41,7 +44,7 @@ class Datagrams {
 
     DatagramOptions options_;
     std::shared_ptr<const Key> key_;
-    Packer packer_;
+    std::shared_ptr<Packer> packer_;
     EncodedSample encoded_;
     std::vector<std::string> packed_;  // of each text of encoded_
     std::vector<std::string> out_;

@@ -217,7 +217,7 @@ class Seals(unittest.TestCase):
                 agent.end()
 
     def test_keys_are_exchanged_without_a_lost_frame(self):
-        lines = [keygen(), keygen(), keygen()]
+        lines = [keygen() for _ in range(11)]
         collector_file = self.keys(lines[0])
         agent_file = self.keys(lines[0], name="agent-keys")
         with Collector(self.database, "--key-file", collector_file) as collector:
@@ -252,7 +252,7 @@ class Seals(unittest.TestCase):
             stats = collector.settled(sum(len(capture.kept) for capture in captures))
             for name, capture in zip(("host1", "host2"), captures):
                 counts = collector.host(name)["frames"]
-                print(f"{name}: {len(capture.kept)} sent over 4 changes of keys, {counts}")
+                print(f"{name}: {len(capture.kept)} sent over {2 * len(lines) - 2} changes of keys, {counts}")
                 self.assertEqual(counts["received"], len(capture.kept))
                 self.assertEqual((counts["lost"], counts["restarted"]), (0, 0))
             self.assertEqual(sum(stats["dropped"].values()), 0)
