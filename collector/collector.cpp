@@ -43,12 +43,15 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
         Keeper::Sinks{[&c](const auto& publications) { c.relay_->publish(publications); },
                       [put](ArrivalPtr arrival) { put(std::move(arrival)); },
                       [put](Event event) { put(std::move(event)); }});
-    auto receiver = Receiver::start(*udp, *c.gate_, c.arrivals_, c.counters_);
-    if (!receiver) return receiver.error();
-    c.receiver_ = std::move(*receiver);
+    for (unsigned i = 0; i < options.receivers; ++i) {
+        auto receiver =
+            Receiver::start(*udp, *c.gate_, c.arrivals_, c.counters_, options.receivers > 1);
+        if (!receiver) return receiver.error();
+        c.receivers_.push_back(std::move(*receiver));
+    }
 
     spdlog::info("frames on UDP {} ({} KiB of buffer), viewers on TCP {}, {}", udp->text(),
-                 c.receiver_->buffer_bytes() / 1024, tcp->text(),
+                 c.receivers_.front()->buffer_bytes() / 1024, tcp->text(),
                  options.database ? "database " + *options.database
                                   : std::string("nothing is stored (--db none)"));
     if (const auto keys = c.gate_->keys()) {
@@ -81,7 +84,7 @@ Result<> Collector::open_store(const Options& options) {
 
 void Collector::stop() {
     // Along the flow, so that each hands on what it has.
-    receiver_.reset();
+    receivers_.clear();
     keeper_.reset();
     store_.reset();
     relay_.reset();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/result.h"
 #include "collector/counters.h"
@@ -13,8 +14,8 @@
 
 namespace virtpulse::collector {
 
-// Four threads: receiver -> keeper -> store and relay. Between them are bounded queues, so that
-// none waits for another.
+// Threads: one or more receivers -> keeper -> store and relay. Between them are bounded queues, so
+// that none waits for another.
 class Collector {
   public:
     // All of it runs, or nothing does and the error says why in one line.
@@ -40,7 +41,7 @@ class Collector {
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<Keeper> keeper_;
     std::unique_ptr<Gate> gate_;
-    std::unique_ptr<Receiver> receiver_;
+    std::vector<std::unique_ptr<Receiver>> receivers_;
 };
 
 }  // namespace virtpulse::collector

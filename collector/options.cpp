@@ -118,6 +118,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
             std::map<std::string, std::uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}},
             CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{86400}).description(""));
+    app.add_option("--receivers", options.receivers,
+                   "threads that take frames in; more than one where there are cores to spare")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 64U).description(""))
+        ->capture_default_str();
     app.add_option("--replay-file", replay_file,
                    "which sealed frames have been; 'none' forgets at the end (default the "
                    "database's name and .replay)")

@@ -19,6 +19,7 @@ struct Options {
     std::chrono::seconds keep{7 * 86400};  // age at which samples and events are deleted
     bool allow_plain = false;              // may listen beyond loopback
     GateRules gate;
+    unsigned receivers = 1;  // threads
     std::string log_level = "info";
 };
 

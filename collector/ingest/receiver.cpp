@@ -53,7 +53,8 @@ struct Receiver::Batch {
 };
 
 Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, Gate& gate,
-                                                  ArrivalQueue& queue, Counters& counters) {
+                                                  ArrivalQueue& queue, Counters& counters,
+                                                  bool shared) {
     const auto failed = [&] {
         return system_error("cannot listen on UDP " + address.text() +
                             " (another address can be given with --udp)");
@@ -61,6 +62,10 @@ Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, 
     Fd socket(::socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return failed();
     widen_buffer(socket.get());
+    constexpr int on = 1;
+    if (shared && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+        return failed();
+    }
     if (::bind(socket.get(), address.get(), address.length) != 0) return failed();
     Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return system_error("cannot make an eventfd");
@@ -180,7 +185,9 @@ void Receiver::read_kernel_drops() {
     std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
     socklen_t length = sizeof memory;
     if (::getsockopt(socket_.get(), SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return;
-    counters_.kernel_drops.store(memory[SK_MEMINFO_DROPS], std::memory_order_relaxed);
+    const auto drops = memory[SK_MEMINFO_DROPS];
+    add(counters_.kernel_drops, drops - kernel_drops_);  // of 32 bits, which wrap
+    kernel_drops_ = drops;
 }
 
 }  // namespace virtpulse::collector

@@ -24,8 +24,11 @@ using ArrivalQueue = BoundedQueue<ArrivalPtr>;  // costs are bytes
 class Receiver {
   public:
     // Binds the socket and starts the thread. `gate`, `queue` and `counters` outlive the receiver.
+    // Several may share an address: the kernel then gives each agent to one of them, as long as
+    // they are the same, so that what an agent sends stays in its order.
     static Result<std::unique_ptr<Receiver>> start(const SocketAddress& address, Gate& gate,
-                                                   ArrivalQueue& queue, Counters& counters);
+                                                   ArrivalQueue& queue, Counters& counters,
+                                                   bool shared);
     Receiver(const Receiver&) = delete;
     Receiver& operator=(const Receiver&) = delete;
     ~Receiver();  // ends the thread
@@ -54,6 +57,7 @@ class Receiver {
     Gate& gate_;
     ArrivalQueue& queue_;
     Counters& counters_;
+    std::uint32_t kernel_drops_ = 0;
     std::shared_ptr<const wire::KeyRing> keys_;  // for the batch
     wire::Opener opener_;
     wire::FrameParser parser_;

@@ -59,6 +59,16 @@ class GridSim(unittest.TestCase):
                 self.assertGreater(stats["dropped"]["skew"], 15)
                 self.assertEqual(sum(stats["dropped"].values()), stats["dropped"]["skew"])
 
+    def test_several_receivers_share_the_agents(self):
+        with Collector("none", "--receivers", "3") as collector:
+            runs = [simulate(collector.udp, "--hosts", "5", "--seconds", "1", "--rate", "4",
+                             "--prefix", f"sim{i}-") for i in range(8)]  # each from its own port
+            stats = collector.settled(sum(sent["datagrams"] for sent in runs))
+            self.assertEqual((stats["hosts"]["known"], sum(stats["dropped"].values())), (40, 0))
+            self.assertEqual((total(collector, "lost"), total(collector, "late")), (0, 0))
+            # Threads: main, keeper, relay and three that receive.
+            self.assertGreaterEqual(len(os.listdir(f"/proc/{collector.process.pid}/task")), 6)
+
     def test_it_sends_nowhere_but_to_this_machine(self):
         for address, code in (("192.0.2.1", 1), ("[2001:db8::1]:7", 1), ("localhost", 1),
                               ("0.0.0.0", 1), ("1:2:3", 1), ("a b", 2)):
