@@ -235,6 +235,9 @@ class Seals(unittest.TestCase):
                     said = agent.said().count("now sealed")
                     agent.process.send_signal(signal.SIGHUP)
                     collector.until(lambda: agent.said().count("now sealed") > said)
+                before = [len(capture.kept) for capture in captures]
+                collector.until(lambda: all(len(capture.kept) > count + 1
+                                            for capture, count in zip(captures, before)))
             collector.until(lambda: all(len(capture.kept) > 3 for capture in captures))
             for old, new in zip(lines, lines[1:]):
                 renew(old, new, at_agent=(old, new))
