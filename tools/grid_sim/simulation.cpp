@@ -36,7 +36,8 @@ double cpu_s() {
 
 class Simulation {
   public:
-    Simulation(const Options& options, Sender sender, std::shared_ptr<const wire::KeyRing> keys)
+    Simulation(const Options& options, Sender sender,
+               const std::shared_ptr<const wire::KeyRing>& keys)
         : options_(options), sender_(std::move(sender)) {
         const auto packer = std::make_shared<wire::Packer>();
         std::mt19937 random(options.seed);
