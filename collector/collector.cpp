@@ -28,6 +28,9 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
     std::unique_ptr<Collector> collector(new Collector);
     auto& c = *collector;
     if (auto opened = c.open_store(options); !opened) return opened.error();
+    auto gate = Gate::open(options.gate);
+    if (!gate) return gate.error();
+    c.gate_ = std::move(*gate);
     c.questions_ = std::make_unique<Questions>(c.grid_, c.counters_, c.archive_.get());
     auto relay = Relay::start(*tcp, c.grid_, c.counters_, *c.questions_);
     if (!relay) return relay.error();
@@ -42,15 +45,32 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
         Keeper::Sinks{[&c](const auto& publications) { c.relay_->publish(publications); },
                       [put](ArrivalPtr arrival) { put(std::move(arrival)); },
                       [put](Event event) { put(std::move(event)); }});
-    auto receiver = Receiver::start(*udp, c.arrivals_, c.counters_);
-    if (!receiver) return receiver.error();
-    c.receiver_ = std::move(*receiver);
+    for (unsigned i = 0; i < options.receivers; ++i) {
+        auto receiver =
+            Receiver::start(*udp, *c.gate_, c.arrivals_, c.counters_, options.receivers > 1);
+        if (!receiver) return receiver.error();
+        c.receivers_.push_back(std::move(*receiver));
+    }
 
     spdlog::info("frames on UDP {} ({} KiB of buffer), viewers on TCP {}, {}", udp->text(),
-                 c.receiver_->buffer_bytes() / 1024, tcp->text(),
+                 c.receivers_.front()->buffer_bytes() / 1024, tcp->text(),
                  options.database ? "database " + *options.database
                                   : std::string("nothing is stored (--db none)"));
+    if (const auto keys = c.gate_->keys()) {
+        spdlog::info("{} keys for sealed frames; plain ones are {}; what has been seen is {}",
+                     keys->size(), options.gate.take_plain ? "taken too" : "refused",
+                     options.gate.replay_file ? "kept in " + *options.gate.replay_file
+                                              : "forgotten at the end (--replay-file keeps it)");
+    }
     return collector;
+}
+
+void Collector::renew_keys() {
+    if (const auto renewed = gate_->renew_keys(); !renewed) {
+        spdlog::error("the keys stay as they are: {}", renewed.error().message);
+        return;
+    }
+    spdlog::info("{} keys for sealed frames from now on", gate_->keys()->size());
 }
 
 Result<> Collector::open_store(const Options& options) {
@@ -78,7 +98,7 @@ Result<> Collector::start_http(const Options& options) {
 void Collector::stop() {
     // Along the flow, so that each hands on what it has.
     if (archive_) archive_->interrupt();
-    receiver_.reset();
+    receivers_.clear();
     keeper_.reset();
     store_.reset();
     http_.reset();

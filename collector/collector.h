@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/result.h"
 #include "collector/counters.h"
@@ -15,8 +16,8 @@
 
 namespace virtpulse::collector {
 
-// Threads: receiver -> keeper -> store and relay; archive and HTTP beside them. Between them are
-// bounded queues, so that none waits for another.
+// Threads: one or more receivers -> keeper -> store and relay; archive and HTTP beside them.
+// Between them are bounded queues, so that none waits for another.
 class Collector {
   public:
     // All of it runs, or nothing does and the error says why in one line.
@@ -27,6 +28,9 @@ class Collector {
 
     // Ends within a second; what was received is stored first.
     void stop();
+
+    // Reads the key file again; to be called only where there is one.
+    void renew_keys();
 
   private:
     Collector() = default;
@@ -42,7 +46,8 @@ class Collector {
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<Http> http_;  // nothing with --http none
     std::unique_ptr<Keeper> keeper_;
-    std::unique_ptr<Receiver> receiver_;
+    std::unique_ptr<Gate> gate_;
+    std::vector<std::unique_ptr<Receiver>> receivers_;
 };
 
 }  // namespace virtpulse::collector

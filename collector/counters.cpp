@@ -16,6 +16,16 @@ std::string_view refusal_name(Refusal refusal) {
             return "too_many_vms";
         case Refusal::sample_too_large:
             return "sample_too_large";
+        case Refusal::plain:
+            return "plain";
+        case Refusal::wrong_host:
+            return "wrong_host";
+        case Refusal::skew:
+            return "skew";
+        case Refusal::old_start:
+            return "old_start";
+        case Refusal::replayed:
+            return "replayed";
         case Refusal::count_:
             break;
     }

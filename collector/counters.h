@@ -18,6 +18,11 @@ enum class Refusal : std::uint8_t {
     too_many_hosts,    // see most_hosts
     too_many_vms,      // see most_vms_of_host and most_vms
     sample_too_large,  // see largest_sample_bytes and most_live_bytes
+    plain,             // not sealed, although there are keys
+    wrong_host,        // its key is for hosts of other names
+    skew,              // its clock is too far from this machine's
+    old_start,         // sealed by a former run of the agent
+    replayed,          // sealed, and its sequence number was there already
     count_
 };
 std::string_view refusal_name(Refusal refusal);

@@ -1,5 +1,7 @@
 #include "collector/options.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <cstdio>
 #include <map>
@@ -19,6 +21,9 @@ Examples:
                                                /var/lib/virtpulse/virtpulse.db
   virtpulse-collector --db none                relay only, store nothing
   virtpulse-collector --db ./grid.db --keep 2d --udp 127.0.0.1:5500 --tcp 127.0.0.1:5600
+  virtpulse-collector keygen --host-pattern 'rack1-*' >>/etc/virtpulse/keys
+  virtpulse-collector --key-file /etc/virtpulse/keys --udp 0.0.0.0
+                                               take sealed frames from anywhere
   virtpulse-collector --allow-plain --udp 0.0.0.0 --tcp 0.0.0.0
                                                take frames and viewers from a trusted network
 A configuration file (--config) holds the same names, one a line: udp = "127.0.0.1:55000"
@@ -55,15 +60,33 @@ Result<> check_addresses(const Options& options) {
         const auto address = resolve(*endpoint);
         if (!address) return address.error();
         if (options.allow_plain || address->is_loopback()) continue;
-        const std::string flag = endpoint == &options.udp   ? "--udp "
+        const bool frames = endpoint == &options.udp;
+        if (frames && options.gate.key_file && !options.gate.take_plain) continue;
+        const std::string flag = frames                     ? "--udp "
                                  : endpoint == &options.tcp ? "--tcp "
                                                             : "--http ";
-        return Error{flag + endpoint->text() +
-                     " is not a loopback address, and neither frames nor viewers are "
-                     "authenticated: listen on 127.0.0.1, or give --allow-plain on a trusted "
-                     "network"};
+        return Error{flag + endpoint->text() + " is not a loopback address, and " +
+                     (frames ? "plain frames are not authenticated: give --key-file without "
+                               "--take-plain,"
+                             : "viewers are not authenticated:") +
+                     " listen on 127.0.0.1, or give --allow-plain on a trusted network"};
     }
     return {};
+}
+
+int print_new_key(const std::string& host_pattern) {
+    const auto line = wire::new_key_line(host_pattern);
+    if (!line) {
+        std::fprintf(stderr, "virtpulse-collector: --host-pattern: %s\n",
+                     line.error().message.c_str());
+        return wrong_use;
+    }
+    // Past the buffer of stdio, which nobody would clear.
+    if (::write(STDOUT_FILENO, line->data(), line->size()) == static_cast<ssize_t>(line->size())) {
+        return 0;
+    }
+    std::fputs("virtpulse-collector: the key could not be written to standard output\n", stderr);
+    return 1;
 }
 
 }  // namespace
@@ -74,6 +97,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     std::string tcp = options.tcp.text();
     std::string http = options.http->text();
     std::string database = default_database;
+    std::uint64_t max_skew_s = 300;
+    std::string key_file;
+    std::string replay_file;
+    std::string host_pattern = "*";
     bool check_config = false;
 
     CLI::App app{
@@ -106,6 +133,27 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     }
     app.add_flag("--allow-plain", options.allow_plain,
                  "allow addresses beyond loopback, although nothing is authenticated");
+    app.add_option("--key-file", key_file,
+                   "take sealed frames, with the keys of this file; read again on SIGHUP")
+        ->type_name("FILE");
+    app.add_flag("--take-plain", options.gate.take_plain,
+                 "take plain frames too, although there are keys");
+    app.add_option("--max-skew", max_skew_s,
+                   "how far the clock of a host may be from this one's, as 30s, 5m or 24h at most; "
+                   "sealed frames only (default 5m)")
+        ->transform(CLI::AsNumberWithUnit(
+            std::map<std::string, std::uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}},
+            CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{86400}).description(""));
+    app.add_option("--receivers", options.receivers,
+                   "threads that take frames in; more than one where there are cores to spare")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 64U).description(""))
+        ->capture_default_str();
+    app.add_option("--replay-file", replay_file,
+                   "which sealed frames have been; 'none' forgets at the end (default the "
+                   "database's name and .replay)")
+        ->type_name("FILE");
     app.add_option("--log-level", options.log_level, "debug, info, warning or error")
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
         ->capture_default_str();
@@ -114,11 +162,17 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_flag("--check-config", check_config, "only check the options, then exit")
         ->configurable(false);
 
+    auto* const keygen = app.add_subcommand("keygen", "print a line with a new key for --key-file");
+    keygen->add_option("--host-pattern", host_pattern, "which hosts may use it: '*', '?', '[a-z]'")
+        ->capture_default_str()
+        ->configurable(false);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : wrong_use;
     }
+    if (keygen->parsed()) return print_new_key(host_pattern);
     // Validated above, so both hold a value.
     options.udp = *parse_endpoint(udp, frame_port);
     options.tcp = *parse_endpoint(tcp, viewer_port);
@@ -126,10 +180,20 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (http != "none") options.http = *parse_endpoint(http, http_port);
     options.default_database = database == default_database;
     if (database != "none") options.database = database;
+    options.gate.max_skew = std::chrono::seconds(max_skew_s);
+    if (!key_file.empty()) options.gate.key_file = key_file;
+    if (replay_file.empty() && options.database) replay_file = *options.database + ".replay";
+    if (!replay_file.empty() && replay_file != "none") options.gate.replay_file = replay_file;
 
     if (const auto allowed = check_addresses(options); !allowed) {
         std::fprintf(stderr, "virtpulse-collector: %s\n", allowed.error().message.c_str());
         return wrong_use;
+    }
+    if (check_config && options.gate.key_file) {
+        if (const auto keys = read_keys(*options.gate.key_file); !keys) {
+            std::fprintf(stderr, "virtpulse-collector: %s\n", keys.error().message.c_str());
+            return 1;
+        }
     }
     if (check_config) {
         std::puts("the configuration is good");

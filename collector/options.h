@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/endpoint.h"
+#include "collector/ingest/gate.h"
 #include "collector/store/retention.h"
 
 namespace virtpulse::collector {
@@ -20,13 +21,15 @@ struct Options {
     bool default_database = true;         // its directory is then made where it is missing
     Keep keep;
     bool allow_plain = false;  // may listen beyond loopback
+    GateRules gate;
+    unsigned receivers = 1;  // threads
     std::string log_level = "info";
 };
 
 inline constexpr const char* default_database = "/var/lib/virtpulse/virtpulse.db";
 
 // Either options, or the exit code where there is nothing to run: --help, --version,
-// --check-config (0), or wrong use (2, said on stderr).
+// --check-config, keygen (0, or 1 where that fails), or wrong use (2, said on stderr).
 std::variant<Options, int> parse_options(int argc, char** argv);
 
 }  // namespace virtpulse::collector

@@ -17,11 +17,12 @@ namespace virtpulse::collector {
 namespace {
 
 // Blocked before any thread is started, so that only the main thread sees them.
-sigset_t block_signals() {
+sigset_t block_signals(bool reloads) {
     sigset_t signals;
     ::sigemptyset(&signals);
     ::sigaddset(&signals, SIGTERM);
     ::sigaddset(&signals, SIGINT);
+    if (reloads) ::sigaddset(&signals, SIGHUP);  // else it ends the program, as terminals want
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     // A log that nobody reads any more must not end the program.
     ::signal(SIGPIPE, SIG_IGN);
@@ -55,14 +56,15 @@ int run_program(int argc, char** argv) {
     if (const auto* exit_code = std::get_if<int>(&parsed)) return *exit_code;
     const auto& options = std::get<Options>(parsed);
 
-    const sigset_t signals = block_signals();
+    const sigset_t signals = block_signals(options.gate.key_file.has_value());
     raise_descriptor_limit();
     open_log(options.log_level);
     try {
         auto collector = Collector::start(options);
         if (!collector) return fail(collector.error());
         int signal = 0;
-        ::sigwait(&signals, &signal);
+        while (::sigwait(&signals, &signal) == 0 && signal == SIGHUP)
+            (*collector)->renew_keys();
         spdlog::info("ending on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
         (*collector)->stop();
     } catch (const std::exception& error) {  // no memory, no threads

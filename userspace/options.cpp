@@ -22,6 +22,8 @@ constexpr std::streamsize largest_list = 1 << 20;
 constexpr const char* examples = R"(Examples:
   virtpulse-agent --collector grid1 --collector grid2:55001
       one sample a second to two collectors
+  virtpulse-agent --collector grid1 --key-file /etc/virtpulse/keys
+      the same, sealed, to one
   virtpulse-agent --print table
       what it sees, here on the terminal
   virtpulse-agent --print json --count 1
@@ -115,6 +117,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::string frames = "extended";
     std::string print;
     std::uint64_t count = 0;
+    std::string pack = "zstd";
     bool check_config = false;
     bool unpin = false;
 
@@ -140,6 +143,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         ->type_name("N")
         ->capture_default_str()
         ->check(CLI::Range(wire::smallest_max_datagram, wire::largest_datagram));
+    app.add_option("--key-file", options.key_file,
+                   "Seal frames with the last key of this file whose pattern fits --name; read "
+                   "again on SIGHUP")
+        ->type_name("FILE");
+    app.add_option("--pack", pack, "How sealed frames are made smaller")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"zstd", "none"}));
     app.add_option("--libvirt", libvirt, "Whom to ask for names and states")
         ->type_name("URI|none")
         ->capture_default_str();
@@ -189,6 +199,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     if (source != "auto") options.source = source == "ebpf" ? Source::ebpf : Source::proc;
     if (frames == "standard") options.frames = wire::FrameStyle::standard;
     if (!print.empty()) options.print = print == "json" ? Print::json : Print::table;
+    options.pack = pack == "zstd";
     options.libvirt_uri = libvirt == "none" ? std::string{} : libvirt;
     if (options.name.empty()) options.name = host_name();
     if (count_option->count() > 0) options.count = count;

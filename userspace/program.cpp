@@ -13,13 +13,14 @@
 #include "userspace/choose_source.h"
 #include "userspace/compare/compare.h"
 #include "userspace/emit/collectors.h"
+#include "userspace/emit/own_key.h"
 #include "userspace/emit/print.h"
 #include "userspace/probe/pinned_maps.h"
 #include "userspace/probe/pins.h"
 #include "userspace/sample/sampler.h"
 #include "userspace/sample/ticker.h"
 #include "userspace/sandbox/sandbox.h"
-#include "wire/frame_codec.h"
+#include "wire/datagrams.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -33,7 +34,30 @@ void log_to_stderr(const std::string& level) {
     spdlog::set_default_logger(std::move(logger));
 }
 
+wire::DatagramOptions datagram_options(const Options& options) {
+    using namespace std::chrono;
+    const auto start = duration_cast<microseconds>(system_clock::now().time_since_epoch());
+    return {options.frames, options.max_datagram, options.pack,
+            static_cast<std::uint64_t>(start.count()), 0};
+}
+
+void renew_key(const Options& options, wire::Datagrams& datagrams) {
+    const auto key = read_own_key(options.key_file, options.name);
+    if (!key) {
+        spdlog::error("the key stays as it is: {}", key.error().message);
+        return;
+    }
+    datagrams.seal_with(*key);
+    spdlog::info("frames are now sealed with key {}", (*key)->id);
+}
+
 Result<void> run(const Options& options) {
+    std::shared_ptr<const wire::Key> key;
+    if (!options.key_file.empty()) {
+        auto read = read_own_key(options.key_file, options.name);
+        if (!read) return read.error();
+        key = std::move(*read);
+    }
     // Before any thread: all of them leave these signals to this one.
     auto ticker = Ticker::make(options.interval);
     if (!ticker) return ticker.error();
@@ -64,25 +88,27 @@ Result<void> run(const Options& options) {
     }
     sampler.sample();  // the base of the first rates
 
-    wire::EncodedSample encoded;
-    std::uint32_t sequence = 0;
+    wire::Datagrams datagrams(datagram_options(options));
+    if (key) datagrams.seal_with(key);
     std::uint64_t omitted_vms = 0;
     for (std::uint64_t done = 0; !options.count || done < *options.count; ++done) {
-        if (ticker->wait() == Ticker::Event::end) break;
+        auto event = ticker->wait();
+        for (; event == Ticker::Event::hangup && !options.key_file.empty(); event = ticker->wait())
+            renew_key(options, datagrams);
+        if (event != Ticker::Event::tick) break;
         wire::Frame& frame = sampler.sample();
         auto& self = *frame.host.ext->self;
         self.late_samples = ticker->late();
         self.omitted_vms = omitted_vms;
         if (collectors) {
             self.send_errors = collectors->errors();
-            wire::encode_sample(frame, options.frames, options.max_datagram, encoded);
-            if (encoded.omitted_vms != 0 && omitted_vms == 0) {
+            for (const auto& datagram : datagrams.make(frame))
+                collectors->send(datagram);
+            if (datagrams.omitted_vms() != 0 && omitted_vms == 0) {
                 spdlog::warn("{} VMs do not fit into a frame and are left out",
-                             encoded.omitted_vms);
+                             datagrams.omitted_vms());
             }
-            omitted_vms += encoded.omitted_vms;
-            for (const auto& json : encoded.json)
-                collectors->send(sequence++, json);
+            omitted_vms += datagrams.omitted_vms();
         }
         if (options.print != Print::nothing && !print_frame(frame, options, std::cout)) {
             break;  // nobody reads it any more
@@ -98,7 +124,11 @@ int run_agent(const Options& options) {
     Result<void> done{};
     switch (options.mode) {
         case Mode::check_config:
-            return 0;
+            if (!options.key_file.empty()) {
+                const auto key = read_own_key(options.key_file, options.name);
+                if (!key) done = key.error();
+            }
+            break;
         case Mode::unpin: {
             const auto removed = unpin_all(options.root);
             if (removed) {

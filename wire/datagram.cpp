@@ -46,6 +46,12 @@ std::string_view fault_name(FrameFault fault) {
             return "wrong_type";
         case FrameFault::out_of_range:
             return "out_of_range";
+        case FrameFault::unknown_key:
+            return "unknown_key";
+        case FrameFault::bad_tag:
+            return "bad_tag";
+        case FrameFault::bad_packing:
+            return "bad_packing";
         case FrameFault::count_:
             break;
     }

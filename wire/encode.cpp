@@ -325,10 +325,10 @@ std::string sample_as_json(const Frame& sample, FrameStyle style) {
 }
 
 void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagram,
-                   EncodedSample& out) {
+                   EncodedSample& out, std::size_t overhead) {
     const bool extended = style == FrameStyle::extended && sample.host.ext;
     const Detail detail = extended ? Detail::extended : Detail::standard;
-    const std::size_t limit = (extended ? max_datagram : largest_datagram) - sequence_bytes;
+    const std::size_t limit = (extended ? max_datagram : largest_datagram) - overhead;
     out.omitted_vms = 0;
 
     // Measured with `part` in its widest form, so that no part is past the limit once numbered.

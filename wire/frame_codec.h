@@ -30,11 +30,12 @@ struct EncodedSample {
 };
 
 // Writes one sample as one frame or, where `extended` and too large, as parts of at most
-// `max_datagram` bytes each, the 4 of the sequence number counted. `ext.part` and, if it is
-// absent, nothing else is set by the encoder; the caller sets `ext.sample`. Names are cut at 255
-// bytes, invalid UTF-8 becomes U+FFFD, numbers that JSON cannot say become null. `out` is reused.
+// `max_datagram` bytes each, `overhead` counted: what a datagram has besides its JSON. `ext.part`
+// and, if it is absent, nothing else is set by the encoder; the caller sets `ext.sample`. Names are
+// cut at 255 bytes, invalid UTF-8 becomes U+FFFD, numbers that JSON cannot say become null. `out`
+// is reused.
 void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagram,
-                   EncodedSample& out);
+                   EncodedSample& out, std::size_t overhead = sequence_bytes);
 
 // The whole sample as one JSON text of any length, for other uses than a datagram.
 std::string sample_as_json(const Frame& sample, FrameStyle style);
@@ -49,6 +50,9 @@ enum class FrameFault : std::uint8_t {
     missing_member,
     wrong_type,
     out_of_range,  // a number or state that cannot be, or a name too long, empty or unprintable
+    unknown_key,   // sealed with a key that is not in the key file
+    bad_tag,       // sealed, but not with the key that it names, or changed since
+    bad_packing,   // no zstd frame, or one with more than a datagram can say
     count_
 };
 std::string_view fault_name(FrameFault fault);

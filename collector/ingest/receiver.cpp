@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/terminal_text.h"
 #include "collector/clock.h"
 #include "wire/message.h"
 
@@ -51,8 +52,9 @@ struct Receiver::Batch {
     }
 };
 
-Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, ArrivalQueue& queue,
-                                                  Counters& counters) {
+Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, Gate& gate,
+                                                  ArrivalQueue& queue, Counters& counters,
+                                                  bool shared) {
     const auto failed = [&] {
         return system_error("cannot listen on UDP " + address.text() +
                             " (another address can be given with --udp)");
@@ -60,16 +62,21 @@ Result<std::unique_ptr<Receiver>> Receiver::start(const SocketAddress& address, 
     Fd socket(::socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return failed();
     widen_buffer(socket.get());
+    constexpr int on = 1;
+    if (shared && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+        return failed();
+    }
     if (::bind(socket.get(), address.get(), address.length) != 0) return failed();
     Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return system_error("cannot make an eventfd");
     return std::unique_ptr<Receiver>(
-        new Receiver(std::move(socket), std::move(wake), queue, counters));
+        new Receiver(std::move(socket), std::move(wake), gate, queue, counters));
 }
 
-Receiver::Receiver(Fd socket, Fd wake, ArrivalQueue& queue, Counters& counters)
+Receiver::Receiver(Fd socket, Fd wake, Gate& gate, ArrivalQueue& queue, Counters& counters)
     : socket_(std::move(socket)),
       wake_(std::move(wake)),
+      gate_(gate),
       queue_(queue),
       counters_(counters),
       batch_(std::make_unique<Batch>()),
@@ -98,6 +105,7 @@ void Receiver::run() {
         read_kernel_drops();
         const auto now = RefusalLog::Clock::now();
         log_.flush(now);
+        gate_log_.flush(now);
         full_log_.flush(now);
     }
 }
@@ -108,6 +116,7 @@ void Receiver::receive() {
         ::recvmmsg(socket_.get(), batch_->headers.data(), batch_datagrams, MSG_DONTWAIT, nullptr);
     if (count <= 0) return;  // nothing there; an ICMP error is of no interest
     const auto received_ms = unix_ms();
+    keys_ = gate_.keys();
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
         const auto& header = batch_->headers[i];
         batch_->from[i].length = header.msg_hdr.msg_namelen;
@@ -121,19 +130,12 @@ void Receiver::take(std::span<const std::byte> bytes, const SocketAddress& from,
     add(counters_.datagrams);
     add(counters_.datagram_bytes, bytes.size());
     auto arrival = std::make_shared<Arrival>();
-    wire::Datagram datagram{};
-    auto fault = wire::split_datagram(bytes, datagram);
-    if (!fault) fault = parser_.parse(datagram.json, arrival->frame);
-    if (fault) {
-        counters_.count(fault->fault);
-        log_.note(fault->message() + " from " + from.text(), RefusalLog::Clock::now());
-        return;
-    }
-    arrival->sequence = datagram.sequence;
     arrival->received_ms = received_ms;
+    std::string_view json;
+    if (!read(bytes, from, *arrival, json)) return;
     std::string message;
-    message.reserve(wire::message_header_bytes + datagram.json.size());
-    wire::append_message(wire::MessageType::live, datagram.json, message);
+    message.reserve(wire::message_header_bytes + json.size());
+    wire::append_message(wire::MessageType::live, json, message);
     arrival->message = std::make_shared<const std::string>(std::move(message));
     const auto cost = memory_bytes(*arrival);
     if (!queue_.push(std::move(arrival), cost)) {
@@ -142,13 +144,50 @@ void Receiver::take(std::span<const std::byte> bytes, const SocketAddress& from,
     }
 }
 
+bool Receiver::read(std::span<const std::byte> bytes, const SocketAddress& from, Arrival& arrival,
+                    std::string_view& json) {
+    if (keys_ && wire::is_sealed(bytes)) {
+        wire::OpenedDatagram opened;
+        if (const auto fault = opener_.open(bytes, *keys_, opened)) return refuse(*fault, from);
+        json = opened.json;
+        arrival.sequence = opened.sequence;
+        if (const auto fault = parser_.parse(json, arrival.frame)) return refuse(*fault, from);
+        const auto& host = arrival.frame.host;
+        const auto refused = gate_.admit(opened, host, arrival.received_ms);
+        return refused ? refuse(*refused, host.name, from) : true;
+    }
+    wire::Datagram datagram{};
+    auto fault = wire::split_datagram(bytes, datagram);
+    if (!fault && !gate_.takes_plain()) return refuse(Refusal::plain, {}, from);
+    json = datagram.json;
+    arrival.sequence = datagram.sequence;
+    if (!fault) fault = parser_.parse(json, arrival.frame);
+    return fault ? refuse(*fault, from) : true;
+}
+
+bool Receiver::refuse(const wire::FrameError& error, const SocketAddress& from) {
+    counters_.count(error.fault);
+    log_.note(error.message() + " from " + from.text(), RefusalLog::Clock::now());
+    return false;
+}
+
+bool Receiver::refuse(Refusal why, std::string_view host, const SocketAddress& from) {
+    counters_.count(why);
+    std::string reason(refusal_name(why));
+    if (!host.empty()) reason += " host " + sanitised(host);
+    gate_log_.note(reason + " from " + from.text(), RefusalLog::Clock::now());
+    return false;
+}
+
 void Receiver::read_kernel_drops() {
     // The count that SO_RXQ_OVFL would attach to each datagram, but there also after the last one.
     // Linux 4.12.
     std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
     socklen_t length = sizeof memory;
     if (::getsockopt(socket_.get(), SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return;
-    counters_.kernel_drops.store(memory[SK_MEMINFO_DROPS], std::memory_order_relaxed);
+    const auto drops = memory[SK_MEMINFO_DROPS];
+    add(counters_.kernel_drops, drops - kernel_drops_);  // of 32 bits, which wrap
+    kernel_drops_ = drops;
 }
 
 }  // namespace virtpulse::collector

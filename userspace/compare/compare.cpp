@@ -257,7 +257,7 @@ Result<void> compare_sources(const Options& options, std::ostream& out) {
     Comparer comparer(options, **ebpf, **proc, libvirt ? &*libvirt : nullptr);
     if (const auto base = comparer.compare(); !base) return base.error();
     for (std::uint64_t done = 0; !options.count || done < *options.count; ++done) {
-        if (ticker->wait() == Ticker::Event::end) break;
+        if (ticker->wait() != Ticker::Event::tick) break;
         const auto comparison = comparer.compare();
         if (!comparison) return comparison.error();
         out << (options.compare_as_json ? comparison_as_json(*comparison)

@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -15,7 +14,6 @@
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "wire/frame_codec.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -163,26 +161,24 @@ bool Collectors::open_next_address(Peer& peer) {
     return false;
 }
 
-bool Collectors::try_send(Peer& peer, std::uint32_t sequence, std::string_view json) {
-    std::byte head[wire::sequence_bytes];
-    wire::put_be32(sequence, head);
-    iovec pieces[2] = {{head, sizeof head}, {const_cast<char*>(json.data()), json.size()}};
-    msghdr message{};
-    message.msg_iov = pieces;
-    message.msg_iovlen = 2;
+bool Collectors::try_send(Peer& peer, std::string_view datagram) {
+    const auto send_it = [&] {
+        return ::send(peer.socket.get(), datagram.data(), datagram.size(),
+                      MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+    };
     if (!peer.socket && !open_next_address(peer)) {
         errno = EHOSTUNREACH;
         return false;
     }
-    if (sendmsg(peer.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
+    if (send_it()) return true;
     if (errno != ECONNREFUSED) return false;
     // Said of the datagram before this one: the next address of the name, if any, or once more
     // here.
     if (peer.addresses.size() > 1 && !open_next_address(peer)) return false;
-    return sendmsg(peer.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+    return send_it();
 }
 
-void Collectors::send(std::uint32_t sequence, std::string_view json) {
+void Collectors::send(std::string_view datagram) {
     const std::lock_guard lock(shared_->mutex);  // held by the other thread for moments only
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         Peer& peer = peers_[i];
@@ -197,7 +193,7 @@ void Collectors::send(std::uint32_t sequence, std::string_view json) {
             ++errors_;
             continue;
         }
-        if (try_send(peer, sequence, json)) {
+        if (try_send(peer, datagram)) {
             if (!peer.failure.empty()) {
                 spdlog::info("collector {}: sending again", entry.endpoint.text());
                 peer.failure.clear();

@@ -26,9 +26,9 @@ class Collectors {
     // `longest` at most.
     void wait_until_resolved(std::chrono::milliseconds longest);
 
-    // Sends `sequence` and `json` as one datagram to each. Never blocks: what the socket does not
-    // take at once is not sent, and counted.
-    void send(std::uint32_t sequence, std::string_view json);
+    // Sends the datagram to each. Never blocks: what the socket does not take at once is not sent,
+    // and counted.
+    void send(std::string_view datagram);
 
     // Datagrams not sent so far, over all collectors.
     [[nodiscard]] std::uint64_t errors() const { return errors_; }
@@ -37,7 +37,7 @@ class Collectors {
     struct Shared;
     struct Peer;
 
-    bool try_send(Peer& peer, std::uint32_t sequence, std::string_view json);
+    bool try_send(Peer& peer, std::string_view datagram);
     bool open_next_address(Peer& peer);
 
     std::shared_ptr<Shared> shared_;

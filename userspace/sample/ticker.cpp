@@ -36,7 +36,11 @@ Ticker::Event Ticker::wait() {
     while (true) {
         pollfd waits[2] = {{timer_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
         poll(waits, 2, -1);
-        if (waits[1].revents != 0) return Event::end;
+        if (waits[1].revents != 0) {
+            signalfd_siginfo signal{};
+            if (read(signals_.get(), &signal, sizeof signal) != sizeof signal) continue;
+            return signal.ssi_signo == SIGHUP ? Event::hangup : Event::end;
+        }
         std::uint64_t ticks = 0;
         if (read(timer_.get(), &ticks, sizeof ticks) != sizeof ticks || ticks == 0) continue;
         due_ += interval_ * ticks;

@@ -9,13 +9,13 @@
 
 namespace virtpulse::agent {
 
-// Ticks on a fixed grid, so that samples do not drift, and ends on SIGTERM and SIGINT, which it
-// blocks for the thread that makes it and those that this thread makes later.
+// Ticks on a fixed grid, so that samples do not drift, and tells of SIGTERM, SIGINT and SIGHUP,
+// which it blocks for the thread that makes it and those that this thread makes later.
 class Ticker {
   public:
     static Result<Ticker> make(std::chrono::milliseconds interval);
 
-    enum class Event { tick, end };
+    enum class Event { tick, end, hangup };
     // Waits for the next tick or a signal. Ticks that were missed are left out.
     Event wait();
 

@@ -48,13 +48,13 @@ class Receiver {
 
 }  // namespace
 
-TEST_CASE("each collector of the list gets each datagram, with its sequence number in front") {
+TEST_CASE("each collector of the list gets each datagram") {
     Receiver first;
     Receiver second;
     Collectors collectors({first.endpoint(), second.endpoint()});
     collectors.wait_until_resolved(5s);
-    collectors.send(0x01020304, "{}");
     const std::string expected("\x01\x02\x03\x04{}", 6);
+    collectors.send(expected);
     CHECK(first.receive() == expected);
     CHECK(second.receive() == expected);
     CHECK(collectors.errors() == 0);
@@ -69,16 +69,16 @@ TEST_CASE("a collector that is not there is counted, and does not disturb the ot
     }
     Collectors collectors({{"127.0.0.1", free_port}, there.endpoint(), {"no.such.invalid", 1}});
     collectors.wait_until_resolved(20s);
-    for (std::uint32_t i = 0; i < 3; ++i) {
-        collectors.send(i, "{}");
+    for (int i = 0; i < 3; ++i) {
+        collectors.send("datagram");
         REQUIRE(there.receive());
     }
     // The name has no address; the port's answer comes after the first datagram.
     CHECK(collectors.errors() >= 3);
 
     Receiver back(free_port);
-    collectors.send(7, "{}");
-    CHECK(back.receive() == std::string("\0\0\0\7{}", 6));
+    collectors.send("again");
+    CHECK(back.receive() == "again");
 }
 
 TEST_CASE("a name with addresses where nobody listens is tried at the next one") {
@@ -86,7 +86,7 @@ TEST_CASE("a name with addresses where nobody listens is tried at the next one")
     Receiver receiver;
     Collectors collectors({receiver.endpoint("localhost")});
     collectors.wait_until_resolved(5s);
-    for (std::uint32_t i = 0; i < 4; ++i)
-        collectors.send(i, "{}");
+    for (int i = 0; i < 4; ++i)
+        collectors.send("datagram");
     CHECK(receiver.receive());
 }
