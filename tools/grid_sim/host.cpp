@@ -71,7 +71,12 @@ void Host::fill(double now_s, wire::Frame& frame) const {
     ext.sample = sample_;
     ext.cpus = 64;
     ext.mem_total_bytes = std::uint64_t{512} << 30;
-    ext.self = wire::AgentCost{whole(up_s * 2e6), 9'000'000, 400'000, 0, 0, 0, 0, 0};
+    auto& self = ext.self.emplace();
+    self.cpu_ns = whole(up_s * 2e6);
+    self.rss_bytes = 9'000'000;
+    self.sample_ns = 400'000;
+    self.send_errors = self.late_samples = self.omitted_vms = 0;
+    self.update_failures = self.lost_completions = 0;
 
     frame.vms.resize(options_.vms);
     for (std::uint32_t i = 0; i < options_.vms; ++i) {
