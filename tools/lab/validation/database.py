@@ -12,12 +12,13 @@ MARGIN_S = 3
 VM_SQL = """
 SELECT s.* FROM vm_samples s JOIN vms v ON v.id = s.vm_id JOIN hosts h ON h.id = v.host_id
 WHERE h.name = ? AND v.name = ? AND s.time_ms BETWEEN ? AND ? ORDER BY s.time_ms"""
-# A VM's devices added up; which devices there are differs between the two ways of measuring.
+# A VM's devices added up, where they are known; "total" (of /proc/PID/io) has the same bytes again.
 BLOCK_SQL = """
 SELECT s.time_ms, sum(read_ops) read_ops, sum(read_bytes) read_bytes, sum(write_ops) write_ops,
        sum(write_bytes) write_bytes, sum(flush_ops) flush_ops, sum(busy_ns) busy_ns
 FROM vm_block_samples s JOIN vms v ON v.id = s.vm_id JOIN hosts h ON h.id = v.host_id
-WHERE h.name = ? AND v.name = ? AND s.time_ms BETWEEN ? AND ? GROUP BY s.time_ms ORDER BY s.time_ms"""
+WHERE h.name = ? AND v.name = ? AND s.time_ms BETWEEN ? AND ? AND s.device != 'total'
+GROUP BY s.time_ms ORDER BY s.time_ms"""
 HOST_SQL = """
 SELECT s.* FROM host_samples s JOIN hosts h ON h.id = s.host_id
 WHERE h.name = ? AND s.time_ms BETWEEN ? AND ? ORDER BY s.time_ms"""
@@ -81,12 +82,13 @@ def growth(rows, column, since, until):
 
 
 def rates(rows, column, scale=1.0):
-    """[(time, growth per second)] between one sample and the next, for a plot."""
+    """[(time, growth per second)] between one sample and the next, for a plot. Two that came close
+    together, as after libvirt hung, say nothing: the error of their times is as long."""
     known = [(row["time"], row[column]) for row in rows if row.get(column) is not None]
     return [
         (t1, scale * (v1 - v0) / (t1 - t0))
         for (t0, v0), (t1, v1) in zip(known, known[1:])
-        if t1 > t0 and v1 >= v0
+        if t1 - t0 > 0.3 and v1 >= v0
     ]
 
 
