@@ -18,8 +18,8 @@ KILLS = int(os.environ.get("VIRTPULSE_KILLS", "10"))
 
 
 def behind_ms(connection):
-    """How old the newest sample in the database is, and when it was received."""
-    newest_ms, = connection.execute("SELECT max(received_ms) FROM host_samples").fetchone()
+    """How old the newest sample in the database is, and when it was taken."""
+    newest_ms, = connection.execute("SELECT max(time_ms) FROM host_samples").fetchone()
     return time.time() * 1000 - newest_ms, newest_ms
 
 
