@@ -1,7 +1,7 @@
 #include "userspace/sample/own_cost.h"
 
-#include <ctime>
 #include <unistd.h>
+#include <ctime>
 
 #include "userspace/proc/process_files.h"
 
