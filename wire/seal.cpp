@@ -13,7 +13,7 @@ static_assert(nonce_bytes == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES);
 static_assert(key_bytes == crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
 static_assert(seal_tag_bytes == crypto_aead_xchacha20poly1305_ietf_ABYTES);
 
-// Higher levels gain nothing with texts of this size, and take longer: docs/decisions/0005.
+// Higher levels gain nothing with texts of this size, and take longer: docs/decisions/0007.
 constexpr int zstd_level = 1;
 constexpr std::size_t key_id_at = sequence_bytes + 1;
 constexpr std::size_t nonce_at = key_id_at + 4;
