@@ -51,7 +51,7 @@ class Lab:
         self.directory = pathlib.Path(directory).resolve()
         self._binaries = pathlib.Path(
             binaries or os.environ.get("VIRTPULSE_BIN") or TREE / "build/release/bin"
-        )
+        ).resolve()
         self._say = say or (lambda line: print(f"lab: {line}", file=sys.stderr, flush=True))
         self._daemons = Daemons(self.directory, CACHE)
         self._guests = {}
