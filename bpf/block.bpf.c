@@ -10,11 +10,11 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Set by the agent where the kernel has no block_io_start: what is queued is known by its bio. */
-const volatile bool queued_by_bio = false;
+const volatile __u8 queued_by_bio = 0;
 
 /* Likewise: whether what VMs submit is noted when it is queued. Else the task that issues it has to
  * do as a witness, and it may issue what others left in the queue. */
-const volatile bool queued_is_seen = false;
+const volatile __u8 queued_is_seen = 0;
 
 /* A request struct is made anew when it is used again. One whose time begins this long after we saw
  * it queued is another than that (the kernel sets it next to the tracepoint, on either side). */

@@ -60,6 +60,19 @@ std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
            std::string(name);
 }
 
+// The order of culprits, in which those of one VM are found.
+struct ByVictim {
+    bool operator()(const CulpritRow& left, const CulpritRow& right) const {
+        return left.key.victim < right.key.victim;
+    }
+    bool operator()(const CulpritRow& row, std::uint32_t victim) const {
+        return row.key.victim < victim;
+    }
+    bool operator()(std::uint32_t victim, const CulpritRow& row) const {
+        return victim < row.key.victim;
+    }
+};
+
 class EbpfSource final : public VmSource {
   public:
     EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
@@ -368,15 +381,15 @@ void EbpfSource::report_waits(SourceReport& report) {
         probe_.remove_culprit(row.key);
         return true;
     });
-    std::ranges::sort(culprit_rows_, {}, [](const CulpritRow& row) { return row.key.victim; });
+    std::sort(culprit_rows_.begin(), culprit_rows_.end(), ByVictim{});
     for (auto& vm : report.vms) {
         const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
         const auto sum = sums.find(tgid);
         const auto found = watched_.find(vm.process);
         if (sum == sums.end() || found == watched_.end()) continue;
-        const auto rows = std::ranges::equal_range(
-            culprit_rows_, tgid, {}, [](const CulpritRow& row) { return row.key.victim; });
-        vm.wait = found->second.waits.advance(sum->second, rows);
+        const auto [first, last] =
+            std::equal_range(culprit_rows_.begin(), culprit_rows_.end(), tgid, ByVictim{});
+        vm.wait = found->second.waits.advance(sum->second, {first, last});
     }
 }
 
