@@ -124,7 +124,11 @@ Result<> make(Database& database) {
 Result<> migrate_from_1(Database& database) {
     std::string sql = "BEGIN IMMEDIATE;";
     for (const std::string table : {"host_samples", "vm_samples", "vm_block_samples"})
-        sql += "ALTER TABLE " + table + " RENAME TO old_" + table + ";";
+        sql.append("ALTER TABLE ")
+            .append(table)
+            .append(" RENAME TO old_")
+            .append(table)
+            .append(";");
     sql += sample_tables + all_rollups();
     sql +=
         "INSERT OR IGNORE INTO host_samples SELECT received_ms / 1000, host_id, time_ms,"

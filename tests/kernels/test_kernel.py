@@ -285,7 +285,10 @@ class OtherKernel(unittest.TestCase):
         self.assertLessEqual(abs(grown["exits"] - exits), 2)
         self.assertGreater(exits, 100)
         self.near("nested halt_wait_ns", grown["halt_wait_ns"], wait, KVM_PERCENT)
-        self.near("nested halt_poll_ns", grown["halt_poll_ns"], poll_ok + poll_fail, KVM_PERCENT)
+        # Whether it polls at all, KVM decides by how long the halts were.
+        figure("nested halt_poll_ns", grown["halt_poll_ns"], poll_ok + poll_fail)
+        self.assertLessEqual(abs(grown["halt_poll_ns"] - poll_ok - poll_fail),
+                             KVM_PERCENT / 100 * (poll_ok + poll_fail))
         self.assertLessEqual(abs(grown["halt_poll_wasted_ns"] - poll_fail),
                              KVM_PERCENT / 100 * (poll_ok + poll_fail))
         elapsed_ns = 1e9 * (self.boot.seen["counted"]["time"] - self.boot.seen["watched"]["time"])
