@@ -1,6 +1,6 @@
-# How tests are declared. Labels: unit (no root), privileged (root, BPF, libvirt, qemu),
-# end_to_end (the three programs on loopback), browser (and chromium), kernels (other kernels under
-# emulation), fuzz (some seconds of libFuzzer each).
+# How tests are declared. Labels: unit (no root), privileged (root, BPF, libvirt, qemu), end_to_end (the
+# three programs on loopback), load (the generators, on the whole machine), browser (and chromium), kernels
+# (other kernels under emulation), fuzz (some seconds of libFuzzer each).
 
 # virtpulse_unit_test(NAME SOURCES... [LIBS libraries...]): a Catch2 program; each case is a ctest.
 function(virtpulse_unit_test name)
