@@ -119,7 +119,7 @@ export class Product {
     return program;
   }
   async startCollector() {
-    this.collector = this.run(binary("virtpulse-collector"), ["--udp", `127.0.0.1:${this.udp}`, "--tcp", `127.0.0.1:${this.tcp}`, "--db", "none", ...this.collectorArguments]);
+    this.collector = this.run(binary("virtpulse-collector"), ["--udp", `127.0.0.1:${this.udp}`, "--tcp", `127.0.0.1:${this.tcp}`, "--http", "none", "--db", "none", ...this.collectorArguments]);
     await until("the collector listens", () => this.collector.said.includes("viewers on TCP"));
   }
   async startViewer() {

@@ -281,7 +281,8 @@ class Seals(unittest.TestCase):
         self.assertEqual(run("keygen", line)[0], 2)  # a key on the command line
         with Collector(self.database, "--key-file", file):
             refused("in use by another", 1, "--key-file", file, "--replay-file",
-                    self.database + ".replay", "--udp", f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+                    self.database + ".replay", "--http", "none",
+                    "--udp", f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
                     "--tcp", f"127.0.0.1:{free_port(socket.SOCK_STREAM)}")
 
         agent = subprocess.run([AGENT, "--key-file", self.keys(keygen("rack1-*")), "--name", "me",

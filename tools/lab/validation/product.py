@@ -23,7 +23,7 @@ class Product:
     def start(self):
         """Starts all three, and waits until the collector has a frame of each agent."""
         udp, tcp = f"127.0.0.1:{self._udp}", f"127.0.0.1:{self._tcp}"
-        self._start("collector", "--db", self.database, "--udp", udp, "--tcp", tcp)
+        self._start("collector", "--db", self.database, "--udp", udp, "--tcp", tcp, "--http", "none")
         self._until(self._listens, "the collector does not listen")
         for way in WAYS:
             self._start(
