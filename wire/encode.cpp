@@ -40,7 +40,11 @@ void write_counts(JsonWriter& json, std::string_view key,
     json.close(']');
 }
 
-void write_block_times(JsonWriter& json, const BlockCounters& block) {
+// For a VM that does not fit a datagram otherwise. Brief: without histograms, of which the
+// quantiles say the most. Lean: without what the VM waited for as well.
+enum class Detail { standard, lean, brief, extended };
+
+void write_block_times(JsonWriter& json, const BlockCounters& block, Detail detail) {
     json.member("read_queue_ns", block.read_queue_ns);
     json.member("read_device_ns", block.read_device_ns);
     json.member("write_queue_ns", block.write_queue_ns);
@@ -48,8 +52,10 @@ void write_block_times(JsonWriter& json, const BlockCounters& block) {
     json.member("flush_ns", block.flush_ns);
     json.member("discard_ns", block.discard_ns);
     json.member("untimed_ops", block.untimed_ops);
-    write_counts(json, "read_latency", block.read_latency);
-    write_counts(json, "write_latency", block.write_latency);
+    if (detail == Detail::extended) {
+        write_counts(json, "read_latency", block.read_latency);
+        write_counts(json, "write_latency", block.write_latency);
+    }
     json.member("read_p50_ns", block.read_p50_ns);
     json.member("read_p99_ns", block.read_p99_ns);
     json.member("write_p50_ns", block.write_p50_ns);
@@ -67,7 +73,7 @@ void write_block_times(JsonWriter& json, const BlockCounters& block) {
     json.close(']');
 }
 
-void write_block(JsonWriter& json, const BlockCounters& block) {
+void write_block(JsonWriter& json, const BlockCounters& block, Detail detail) {
     json.open('{');
     json.key("dev");
     json.string(block.device, 64);
@@ -79,7 +85,7 @@ void write_block(JsonWriter& json, const BlockCounters& block) {
     json.member("discard_ops", block.discard_ops);
     json.member("busy_ns", block.busy_ns);
     json.member("in_flight", block.in_flight);
-    write_block_times(json, block);
+    write_block_times(json, block, detail);
     json.close('}');
 }
 
@@ -107,14 +113,16 @@ void write_kvm(JsonWriter& json, const KvmCounters& kvm) {
     json.close('}');
 }
 
-void write_wait(JsonWriter& json, const WaitExt& wait) {
+void write_wait(JsonWriter& json, const WaitExt& wait, Detail detail) {
     json.key("wait");
     json.open('{');
-    json.key("counts");
-    json.open('[');
-    for (const auto count : wait.counts)
-        json.number(count);
-    json.close(']');
+    if (detail == Detail::extended) {
+        json.key("counts");
+        json.open('[');
+        for (const auto count : wait.counts)
+            json.number(count);
+        json.close(']');
+    }
     json.member("merged", wait.merged);
     json.member("p50_ns", wait.p50_ns);
     json.member("p99_ns", wait.p99_ns);
@@ -152,9 +160,6 @@ void write_role(JsonWriter& json, const RoleExt& role) {
     json.close('}');
 }
 
-// Lean: without what is long, for a VM that does not fit a datagram otherwise.
-enum class Detail { standard, lean, extended };
-
 void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
     json.key("ext");
     json.open('{');
@@ -171,12 +176,12 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
         json.key("block");
         json.open('[');
         for (const auto& block : *ext.block)
-            write_block(json, block);
+            write_block(json, block, detail);
         json.close(']');
     }
     if (ext.kvm) write_kvm(json, *ext.kvm);
     if (ext.role) write_role(json, *ext.role);
-    if (ext.wait && detail == Detail::extended) write_wait(json, *ext.wait);
+    if (ext.wait && detail != Detail::lean) write_wait(json, *ext.wait, detail);
     json.member("cpu_moves", ext.cpu_moves);
     json.member("node_moves", ext.node_moves);
     json.close('}');
@@ -352,7 +357,7 @@ void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagr
         one.clear();
         JsonWriter json(one);
         write_vm(json, vm, detail);
-        for (const auto less : {Detail::lean, Detail::standard}) {
+        for (const auto less : {Detail::brief, Detail::lean, Detail::standard}) {
             if (one.size() <= room_later || !extended) break;
             one.clear();
             JsonWriter shorter(one);

@@ -98,6 +98,29 @@ TEST_CASE("a large extended sample goes in parts that each fit and together hold
     CHECK(std::set<std::string>(names.begin(), names.end()).size() == names.size());
 }
 
+TEST_CASE("a VM too large for a datagram loses its histograms before what it waited for") {
+    auto sample = make_sample(1, 1);
+    auto& ext = *sample.vms[0].ext;
+    ext.block->at(0).read_latency.assign(24, 123456789012);
+    ext.block->at(0).write_latency.assign(24, 123456789012);
+    auto& wait = ext.wait.emplace();
+    wait.counts.assign(wait_buckets, 123456789012);
+    wait.p99_ns = 5;
+    wait.culprits = {{"vm", "neighbour", 7, 1}};
+    EncodedSample out;
+    encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+    const auto frame = json::parse(out.json.back());
+    const auto& told = frame["vms"].at(0)["ext"];
+    CHECK(!told["block"][0].contains("read_latency"));
+    CHECK(!told["wait"].contains("counts"));
+    CHECK(told["wait"]["p99_ns"] == 5);
+    CHECK(told["wait"]["culprits"][0]["name"] == "neighbour");
+
+    encode_sample(sample, FrameStyle::extended, largest_datagram, out);
+    const auto whole = json::parse(out.json.back());
+    CHECK(whole["vms"][0]["ext"]["wait"]["counts"].size() == wait_buckets);
+}
+
 TEST_CASE("a VM too large for a datagram of its own loses its ext, not its place") {
     auto sample = make_sample(1, 1);
     sample.vms[0].ext->block->resize(40, sample.vms[0].ext->block->at(0));
