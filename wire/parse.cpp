@@ -232,16 +232,7 @@ class Reader {
         out.merged = counter(object, "merged");
         out.p50_ns = counter(object, "p50_ns");
         out.p99_ns = counter(object, "p99_ns");
-        if (dom::array counts; array(object, "counts", Need::nothing, counts)) {
-            if (counts.size() > wait_buckets) return fail(FrameFault::out_of_range, "counts");
-            for (const auto element : counts) {
-                std::uint64_t value = 0;
-                if (element.get(value) != simdjson::SUCCESS) {
-                    return fail(FrameFault::wrong_type, "counts");
-                }
-                out.counts.push_back(value);
-            }
-        }
+        counts(object, "counts", wait_buckets, out.counts);
         if (dom::object by; sub_object(object, "by_ns", by)) {
             for (std::size_t i = 0; i < wait_classes.size(); ++i)
                 out.by_ns[i] = counter(by, wait_classes[i]).value_or(0);

@@ -72,30 +72,38 @@ Result<void> run_iterator(bpf_link* link, std::string_view name) {
     return {};
 }
 
-// Reads a whole hash map in batches. Entries that come or go meanwhile may be in it or not.
+// What batches are read into, reused from read to read.
 template <class Key, class Value>
-Result<void> read_hash(int fd, std::string_view name, std::vector<Key>& keys,
-                       std::vector<Value>& values) {
+struct Batch {
+    std::vector<Key> keys;
+    std::vector<Value> values;
+};
+
+// Reads a whole hash map in batches. Entries that come or go meanwhile may be in it or not.
+template <class Key, class Value, class Row>
+Result<void> read_rows(const bpf_map* map, Batch<Key, Value>& batch, std::vector<Row>& rows) {
     constexpr std::uint32_t step = 512;
     std::size_t count = 0;
     std::uint64_t position[4] = {};  // opaque to us; the kernel uses the size of a key at most
     bool first = true;
     while (true) {
-        keys.resize(count + step);
-        values.resize(count + step);
+        batch.keys.resize(count + step);
+        batch.values.resize(count + step);
         std::uint32_t got = step;
-        const int result = bpf_map_lookup_batch(fd, first ? nullptr : position, position,
-                                                &keys[count], &values[count], &got, nullptr);
+        const int result =
+            bpf_map_lookup_batch(bpf_map__fd(map), first ? nullptr : position, position,
+                                 &batch.keys[count], &batch.values[count], &got, nullptr);
         const int error = errno;
         if (result != 0 && error != ENOENT) {
-            return system_error("cannot read the map " + std::string(name), error);
+            return system_error("cannot read the map " + std::string(bpf_map__name(map)), error);
         }
         count += got;
         first = false;
         if (result != 0) break;  // ENOENT: that was the end
     }
-    keys.resize(count);
-    values.resize(count);
+    rows.clear();
+    for (std::size_t i = 0; i < count; ++i)
+        rows.push_back({batch.keys[i], batch.values[i]});
     return {};
 }
 
@@ -113,19 +121,12 @@ struct KernelProbe::Impl {
     Link adopt;
     Link expire;
     Fd measuring;
-    // Reused from read to read.
-    std::vector<std::uint32_t> vm_keys;
-    std::vector<vp_vm> vm_values;
-    std::vector<std::uint32_t> ended_keys;
-    std::vector<vp_history> ended_values;
-    std::vector<vp_culprit_key> culprit_keys;
-    std::vector<vp_culprit> culprit_values;
-    std::vector<vp_block_key> block_keys;
-    std::vector<vp_block> block_values;
-    std::vector<vp_exit_key> exits_keys;
-    std::vector<vp_exits> exits_values;
-    std::vector<std::uint32_t> device_keys;
-    std::vector<vp_device> device_values;
+    Batch<std::uint32_t, vp_vm> vms;
+    Batch<std::uint32_t, vp_history> ended_waits;
+    Batch<vp_culprit_key, vp_culprit> culprits;
+    Batch<vp_block_key, vp_block> block;
+    Batch<vp_exit_key, vp_exits> exits;
+    Batch<std::uint32_t, vp_device> devices;
 
     [[nodiscard]] int fd(const bpf_map* map) const { return bpf_map__fd(map); }
 };
@@ -221,69 +222,27 @@ Result<void> KernelProbe::attach() {
 }
 
 Result<void> KernelProbe::read_vms(std::vector<VmRow>& rows) {
-    const auto read =
-        read_hash(impl_->fd(impl_->skeleton->maps.vms), "vms", impl_->vm_keys, impl_->vm_values);
-    if (!read) return read;
-    rows.clear();
-    for (std::size_t i = 0; i < impl_->vm_keys.size(); ++i) {
-        rows.push_back({impl_->vm_keys[i], impl_->vm_values[i]});
-    }
-    return {};
+    return read_rows(impl_->skeleton->maps.vms, impl_->vms, rows);
 }
 
 Result<void> KernelProbe::read_block(std::vector<BlockRow>& rows) {
-    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.vm_block), "vm_block",
-                                impl_->block_keys, impl_->block_values);
-    if (!read) return read;
-    rows.clear();
-    for (std::size_t i = 0; i < impl_->block_keys.size(); ++i) {
-        rows.push_back({impl_->block_keys[i], impl_->block_values[i]});
-    }
-    return {};
+    return read_rows(impl_->skeleton->maps.vm_block, impl_->block, rows);
 }
 
 Result<void> KernelProbe::read_devices(std::vector<DeviceRow>& rows) {
-    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.devices), "devices",
-                                impl_->device_keys, impl_->device_values);
-    if (!read) return read;
-    rows.clear();
-    for (std::size_t i = 0; i < impl_->device_keys.size(); ++i) {
-        rows.push_back({impl_->device_keys[i], impl_->device_values[i]});
-    }
-    return {};
+    return read_rows(impl_->skeleton->maps.devices, impl_->devices, rows);
 }
 
 Result<void> KernelProbe::read_ended_waits(std::vector<EndedWaitsRow>& rows) {
-    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.ended_waits), "ended_waits",
-                                impl_->ended_keys, impl_->ended_values);
-    if (!read) return read;
-    rows.clear();
-    for (std::size_t i = 0; i < impl_->ended_keys.size(); ++i) {
-        rows.push_back({impl_->ended_keys[i], impl_->ended_values[i]});
-    }
-    return {};
+    return read_rows(impl_->skeleton->maps.ended_waits, impl_->ended_waits, rows);
 }
 
 Result<void> KernelProbe::read_exits(std::vector<ExitsRow>& rows) {
-    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.vm_exits), "vm_exits",
-                                impl_->exits_keys, impl_->exits_values);
-    if (!read) return read;
-    rows.clear();
-    for (std::size_t i = 0; i < impl_->exits_keys.size(); ++i) {
-        rows.push_back({impl_->exits_keys[i], impl_->exits_values[i]});
-    }
-    return {};
+    return read_rows(impl_->skeleton->maps.vm_exits, impl_->exits, rows);
 }
 
 Result<void> KernelProbe::read_culprits(std::vector<CulpritRow>& rows) {
-    const auto read = read_hash(impl_->fd(impl_->skeleton->maps.culprits), "culprits",
-                                impl_->culprit_keys, impl_->culprit_values);
-    if (!read) return read;
-    rows.clear();
-    for (std::size_t i = 0; i < impl_->culprit_keys.size(); ++i) {
-        rows.push_back({impl_->culprit_keys[i], impl_->culprit_values[i]});
-    }
-    return {};
+    return read_rows(impl_->skeleton->maps.culprits, impl_->culprits, rows);
 }
 
 Result<vp_failures> KernelProbe::read_failures() {
