@@ -56,6 +56,7 @@ static __always_inline __u32 find_record(struct task_struct* task) {
                 wait->moved_ns = 0;
                 wait->quota_base_ns = VP_QUOTA_NO;
                 wait->cpu_plus_1 = 0;
+                wait->asleep = 0;
             }
             return place + 1;
         }

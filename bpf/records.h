@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define VP_LAYOUT_VERSION 2
+#define VP_LAYOUT_VERSION 3
 
 /* 1000 VMs with 12 threads each fill 37 % of the table, where a search of 16 places all but never
  * fails (it is counted when it does). 32768 records of 64 bytes: 2 MiB. A power of two. */
@@ -64,7 +64,7 @@ struct vp_thread {
     __u32 tgid;
     __u64 start_ns;         /* start of the thread */
     __u64 run_ns;           /* on a CPU, in its whole life (se.sum_exec_runtime) */
-    __u64 run_delay_ns;     /* runnable and waiting for one (sched_info.run_delay) */
+    __u64 run_delay_ns;     /* waiting for one (sched_info.run_delay less phantom_ns) */
     __u64 switches;         /* times put on one (sched_info.pcount) */
     __u32 on_cpu;           /* CPU that it is on now, plus 1; 0: on none; VP_TID_CLAIMED: on one */
     __u32 role;             /* VP_ROLE_*, by the name it had when it last left a CPU */
@@ -102,27 +102,29 @@ struct vp_share {
 };
 
 /* All waits of a thread: as many as `counts` and `merged` sum up to, and as long as `by` does,
- * which is what sched_info.pcount and run_delay grew by. */
+ * which is what sched_info.pcount and, with phantom_ns, run_delay grew by. */
 struct vp_history {
     __u64 counts[VP_WAIT_BUCKETS];
     struct vp_share by[VP_BYS];
     __u64 merged;     /* waits whose single length is not known, as their end was not seen */
     __u64 moves;      /* times put on another CPU than before */
     __u64 node_moves; /*   and on one of another NUMA node */
+    __u64 phantom_ns; /* slept, which the kernel counts as waited: see vp_migrate_task */
 };
-VP_ASSERT(sizeof(struct vp_history) == 360);
+VP_ASSERT(sizeof(struct vp_history) == 368);
 
 /* What a thread waited for. Map `waits`, at the thread's place in `threads`, written by the same
- * CPU at a time. 32768 of them: 12.5 MiB. Map `ended_waits`, key tgid: the sum over a VM's ended
+ * CPU at a time. 32768 of them: 12.3 MiB. Map `ended_waits`, key tgid: the sum over a VM's ended
  * threads. */
 struct vp_wait {
     struct vp_history all;
     __u64 moved_ns;      /* what it has waited on other CPUs in the wait that goes on */
     __u64 quota_base_ns; /* throttled time of its group when it left its CPU, or VP_QUOTA_* */
     __u32 cpu_plus_1;    /* where it ran last */
-    __u32 node;
+    __u16 node;
+    __u16 asleep; /* the kernel takes it for waiting, but it sleeps */
 };
-VP_ASSERT(sizeof(struct vp_wait) == 384);
+VP_ASSERT(sizeof(struct vp_wait) == 392);
 #define VP_QUOTA_NO ((__u64)-1)  /* the wait cannot be for a quota */
 #define VP_QUOTA_ALL ((__u64)-2) /* it was moved while it was throttled, and still is */
 

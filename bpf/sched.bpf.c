@@ -26,6 +26,7 @@ static __always_inline void add_history(struct vp_history* to, const struct vp_h
     __sync_fetch_and_add(&to->merged, from->merged);
     __sync_fetch_and_add(&to->moves, from->moves);
     __sync_fetch_and_add(&to->node_moves, from->node_moves);
+    __sync_fetch_and_add(&to->phantom_ns, from->phantom_ns);
 }
 
 /* The thread has ended: its record is free, and what it used in its life goes to its VM. In this
@@ -113,9 +114,19 @@ static __always_inline void arrive(struct task_struct* task, struct vp_thread* t
         wait->cpu_plus_1 = number + 1;
         wait->node = cpu->node;
     }
-    if (task->sched_info.run_delay != thread->run_delay_ns) catch_up(task, thread, all);
+    if (task->sched_info.run_delay != thread->run_delay_ns + all->phantom_ns) {
+        catch_up(task, thread, all);
+    }
     if (!queued) return;
     const __u64 waited = clock > queued ? clock - queued : 0;
+    if (wait->asleep) { /* how much of it, at its end, it did wait is not known */
+        wait->asleep = 0;
+        wait->moved_ns = 0;
+        ++all->merged;
+        ++thread->switches;
+        all->phantom_ns += waited;
+        return;
+    }
     ++all->counts[wait_bucket(wait->moved_ns + waited)];
     wait->moved_ns = 0;
     ++thread->switches;
@@ -176,7 +187,11 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
 }
 
 /* A VM's thread that waits is moved to another CPU: what it has waited is charged to those that had
- * the CPU that it leaves, whose lock is held. The kernel has added it to run_delay already. */
+ * the CPU that it leaves, whose lock is held. The kernel has added it to run_delay already.
+ *
+ * Since 6.12 one that sleeps may stand in the queue for some time yet, and be moved. Then the
+ * kernel (as of 6.18) takes it for waiting from here until it next runs, seconds later it may be.
+ */
 SEC("tp_btf/sched_migrate_task")
 int BPF_PROG(vp_migrate_task, struct task_struct* task, int to) {
     if (task->on_rq != ON_RQ_MIGRATING || !task->bpf_storage) return 0;
@@ -188,10 +203,18 @@ int BPF_PROG(vp_migrate_task, struct task_struct* task, int to) {
     struct vp_cpu* cpu = bpf_map_lookup_elem(&cpus, &from);
     const struct rq* rq = queue_of(task); /* still the old one */
     const __u64 run_delay_ns = task->sched_info.run_delay;
-    if (!wait || !cpu || run_delay_ns <= thread->run_delay_ns) return 0;
+    if (!wait || !cpu) return 0;
+    const bool was_asleep = wait->asleep;
+    wait->asleep = bpf_core_field_exists(task->se.sched_delayed) && task->se.sched_delayed;
+    const __u64 known_ns = thread->run_delay_ns + wait->all.phantom_ns;
+    if (run_delay_ns <= known_ns) return 0;
     const __u64 clock = rq->clock;
-    const __u64 waited = run_delay_ns - thread->run_delay_ns;
-    thread->run_delay_ns = run_delay_ns;
+    const __u64 waited = run_delay_ns - known_ns;
+    if (was_asleep) {
+        wait->all.phantom_ns += waited;
+        return 0;
+    }
+    thread->run_delay_ns += waited;
     wait->moved_ns += waited;
     const __u64 quota = quota_part(wait, task, rq, clock, waited);
     if (quota) {

@@ -76,12 +76,13 @@ static __always_inline void catch_up(const struct task_struct* task, struct vp_t
     const __u64 run_delay_ns = task->sched_info.run_delay;
     const __u64 switches = task->sched_info.pcount;
     if (switches > thread->switches) all->merged += switches - thread->switches;
-    if (run_delay_ns > thread->run_delay_ns) {
-        all->by[VP_BY_UNKNOWN].ns += run_delay_ns - thread->run_delay_ns;
+    const __u64 known_ns = thread->run_delay_ns + all->phantom_ns;
+    if (run_delay_ns > known_ns) {
+        all->by[VP_BY_UNKNOWN].ns += run_delay_ns - known_ns;
         ++all->by[VP_BY_UNKNOWN].waits;
+        thread->run_delay_ns += run_delay_ns - known_ns;
     }
     thread->switches = switches;
-    thread->run_delay_ns = run_delay_ns;
 }
 
 #endif

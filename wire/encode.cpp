@@ -124,6 +124,7 @@ void write_wait(JsonWriter& json, const WaitExt& wait, Detail detail) {
         json.close(']');
     }
     json.member("merged", wait.merged);
+    if (wait.phantom_ns != 0) json.member("phantom_ns", wait.phantom_ns);
     json.member("p50_ns", wait.p50_ns);
     json.member("p99_ns", wait.p99_ns);
     json.key("by_ns");

@@ -119,6 +119,7 @@ struct WaitExt {
     // wait_buckets 2^32 ns and over. Zeros at the end are left out.
     std::vector<std::uint64_t> counts;
     std::optional<std::uint64_t> merged;   // waits whose own length was not seen
+    std::uint64_t phantom_ns = 0;          // slept, which the kernel counts as waited; not in by_ns
     std::optional<std::uint64_t> p50_ns;   // of the waits of the last interval
     std::optional<std::uint64_t> p99_ns;   // likewise
     std::array<std::uint64_t, 9> by_ns{};  // by wait_classes; the sum is that of all waits

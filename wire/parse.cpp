@@ -230,6 +230,7 @@ class Reader {
 
     void read_wait(dom::object object, WaitExt& out) {
         out.merged = counter(object, "merged");
+        out.phantom_ns = counter(object, "phantom_ns").value_or(0);
         out.p50_ns = counter(object, "p50_ns");
         out.p99_ns = counter(object, "p99_ns");
         counts(object, "counts", wait_buckets, out.counts);

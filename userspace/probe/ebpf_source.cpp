@@ -318,8 +318,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
         fold_.fold(vm_rows_, probe_.threads(), [this](std::uint32_t tgid, std::uint32_t tid) {
             const auto text = read_file(task_file(root_, tgid, tid, "schedstat"), buffer_);
             const auto stat = and_then(text, parse_schedstat);
-            return stat ? std::optional(ThreadUse{stat->run_ns, stat->run_delay_ns, stat->switches})
-                        : std::nullopt;
+            return stat ? std::optional(stat->run_ns) : std::nullopt;
         });
     const std::uint64_t now = boot_clock_ns();
     for (const auto& vm : uses) {

@@ -42,11 +42,7 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         VmUse& vm = uses_[found->second];
         ThreadUse use{load(thread.run_ns), load(thread.run_delay_ns), load(thread.switches)};
         if (load(thread.on_cpu) != 0) {
-            if (const auto now = ask_running(vm.tgid, tid)) {
-                use.run_ns = std::max(use.run_ns, now->run_ns);
-                use.run_delay_ns = std::max(use.run_delay_ns, now->run_delay_ns);
-                use.switches = std::max(use.switches, now->switches);
-            }
+            use.run_ns = std::max(use.run_ns, ask_running(vm.tgid, tid).value_or(0));
         }
         vm.use.run_ns += use.run_ns;
         vm.role_ns[load(thread.role) % VP_ROLES] += use.run_ns;

@@ -28,9 +28,10 @@ struct VmUse {
     std::uint64_t threads = 0;
 };
 
-// Asked for a thread that is on a CPU, whose record is as old as its last switch. Nothing where the
-// thread has gone meanwhile.
-using AskRunning = std::function<std::optional<ThreadUse>(std::uint32_t tgid, std::uint32_t tid)>;
+// Asked how long a thread has run in its life (ns) that is on a CPU, where the record is as old as
+// its last switch; it waits for nothing meanwhile. Nothing where the thread has gone.
+using AskRunning =
+    std::function<std::optional<std::uint64_t>(std::uint32_t tgid, std::uint32_t tid)>;
 
 class Fold {
   public:

@@ -45,6 +45,7 @@ void add_history(vp_history& to, const vp_history& from) {
     to.merged += load(from.merged);
     to.moves += load(from.moves);
     to.node_moves += load(from.node_moves);
+    to.phantom_ns += load(from.phantom_ns);
 }
 
 std::unordered_map<std::uint32_t, vp_history> fold_waits(std::span<const vp_thread> threads,
@@ -71,6 +72,7 @@ WaitCounters WaitMemory::advance(const vp_history& now, std::span<const CulpritR
     const auto end = std::find_if(counts_.rbegin(), counts_.rend(), [](auto n) { return n != 0; });
     wait.counts.assign(counts_.begin(), end.base());
     wait.merged = now.merged;
+    wait.phantom_ns = now.phantom_ns;
     if (!std::exchange(first_, false)) {
         wait.p50_ns = in_ns(wire::quantile_between(counts_before, counts_, wait_scale, 0.5));
         wait.p99_ns = in_ns(wire::quantile_between(counts_before, counts_, wait_scale, 0.99));

@@ -12,6 +12,7 @@ Vm waiting_vm(int i, const std::string& culprit) {
     WaitExt wait;
     wait.counts = {1, 0, 0, 18446744073709551615ull};
     wait.merged = 2;
+    wait.phantom_ns = 5'800'000'000;
     wait.p50_ns = 1536;
     wait.p99_ns = 4162846;
     wait.by_ns = {1, 2, 3, 4, 5, 6, 7, 8, 9};
