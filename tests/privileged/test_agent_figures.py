@@ -79,6 +79,10 @@ def totals(vm):
     return sums
 
 
+def lost_completions(sample):
+    return sample.host["ext"]["self"]["lost_completions"]
+
+
 def grown(after, before):
     return {key: after[key] - before[key] for key in after}
 
@@ -202,10 +206,21 @@ class FiguresTest(unittest.TestCase):
         time.sleep(0.1)  # the last completion is the guest's before it is the agent's next sample
         after = self.agent.samples.next()
         self.assertNotIn("block", after.missing)
-        return said, {
+        growth = {
             each.name: grown(totals(after.vm(each.name)), totals(before.vm(each.name)))
             for each in self.guests
         }
+        others = {name: each for name, each in growth.items() if name != guest.name}
+        self.assert_idle(others, lost_completions(after) - lost_completions(before))
+        return said, growth
+
+    def assert_idle(self, growth, late):
+        """None of them did anything now. A request of before whose end the kernel did not tell of
+        is counted when the kernel uses its place again, which another's may be: at most `late`."""
+        ops = sum(v for each in growth.values() for key, v in each.items() if key.endswith("_ops"))
+        self.assertLessEqual(ops, late, growth)
+        if late == 0:
+            self.assertEqual({v for each in growth.values() for v in each.values()}, {0}, growth)
 
     def test_3_block_is_what_the_guest_counted(self):
         for order in ("io write 0 4096 4000", "io read 0 16384 3000", "io read 0 512 2000"):
@@ -217,8 +232,6 @@ class FiguresTest(unittest.TestCase):
                 off = percent_off(value, truth)
                 print(f"cache=none, {order}: {figure} {value} of {truth} ({off:+.3f} %)")
                 self.assertLessEqual(abs(off), BLOCK_BOUND_PERCENT, figure)
-            for name in self.pids.keys() - {self.direct.name}:
-                self.assertEqual(set(agent[name].values()), {0}, f"{name} did nothing: {agent}")
 
     def test_4_block_through_the_hosts_cache(self):
         for guest in (self.cached, self.uring):
@@ -244,8 +257,6 @@ class FiguresTest(unittest.TestCase):
             )
             if figures["flush_ops"]:  # else the disk has no cache to flush
                 self.assertLessEqual(abs(percent_off(figures["flush_ops"], said["fsyncs"])), 1)
-            for name in self.pids.keys() - {guest.name}:
-                self.assertEqual(set(agent[name].values()), {0}, f"{name} did nothing: {agent}")
 
     def test_5_write_back_is_charged_to_nobody_else(self):
         before = self.agent.samples.next()
@@ -262,7 +273,7 @@ class FiguresTest(unittest.TestCase):
             f"write-back after the guest's {said['bytes']} bytes, cgroup v{version}: "
             f"{own} bytes charged to it"
         )
-        self.assertEqual({v for each in growth.values() for v in each.values()}, {0}, growth)
+        self.assert_idle(growth, lost_completions(after) - lost_completions(before))
         self.assertLessEqual(own, said["bytes"])
         if version == 2:
             self.assertGreater(own, 0.9 * said["bytes"])
@@ -361,7 +372,7 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual(totals(after.vm(name)), totals(before.vm(name)))
         said, agent = self.do_io(self.direct, "io write 0 4096 2000")
         off = percent_off(agent[name]["write_ops"], said["ops"])
-        lost = self.agent.samples.all[-1].host["ext"]["self"]["lost_completions"]
+        lost = lost_completions(self.agent.samples.all[-1])
         print(
             f"after a restart: {agent[name]['write_ops']} writes of {said['ops']} ({off:+.3f} %), "
             f"{lost} completions in all that the kernel did not tell of"
