@@ -91,7 +91,7 @@ wire::Frame& Sampler::sample() {
 
 void Sampler::find_processes() {
     if (const auto candidates = source_.candidates()) {
-        processes_.update(*candidates);
+        processes_.update(*candidates, source_.candidates_live());
     } else {
         missing_["processes"] = candidates.error().message;
     }

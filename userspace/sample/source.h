@@ -88,6 +88,9 @@ class VmSource {
     // kernel side sees a qemu begin; /proc has to be searched.
     virtual Result<std::vector<pid_t>> candidates() = 0;
 
+    // Whether what candidates() gives is in ascending order and lives.
+    [[nodiscard]] virtual bool candidates_live() const { return false; }
+
     // Counts these processes from now on, and no others. Called when the set changes.
     virtual Result<void> watch(std::span<const ProcessKey> processes) = 0;
 
