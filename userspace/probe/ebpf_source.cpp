@@ -60,19 +60,6 @@ std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
            std::string(name);
 }
 
-// The order of culprits, in which those of one VM are found.
-struct ByVictim {
-    bool operator()(const CulpritRow& left, const CulpritRow& right) const {
-        return left.key.victim < right.key.victim;
-    }
-    bool operator()(const CulpritRow& row, std::uint32_t victim) const {
-        return row.key.victim < victim;
-    }
-    bool operator()(std::uint32_t victim, const CulpritRow& row) const {
-        return victim < row.key.victim;
-    }
-};
-
 class EbpfSource final : public VmSource {
   public:
     EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
@@ -91,6 +78,7 @@ class EbpfSource final : public VmSource {
 
     Result<void> start();
     Result<std::vector<pid_t>> candidates() override;
+    [[nodiscard]] bool candidates_live() const override { return !searched_; }
     Result<void> watch(std::span<const ProcessKey> processes) override;
     Result<void> read(SourceReport& report) override;
 
@@ -110,7 +98,7 @@ class EbpfSource final : public VmSource {
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
-    void report_waits(SourceReport& report);
+    bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
     Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
@@ -135,9 +123,12 @@ class EbpfSource final : public VmSource {
     std::map<BlockPlace, vp_block> last_block_;
     BlockAheadSplit ahead_;
     std::vector<EndedWaitsRow> ended_rows_;
+    std::vector<vp_history> waits_;  // of each VM, as in what fold_ gave
     std::vector<CulpritRow> culprit_rows_;
+    CulpritTable culprits_;
     steady_clock::time_point next_search_{};
     steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
+    bool searched_ = false;  // for the newest candidates: /proc lists the dead too
     bool adopt_due_ = false;
 };
 
@@ -213,7 +204,9 @@ Result<void> EbpfSource::start() {
 
 Result<std::vector<pid_t>> EbpfSource::candidates() {
     std::vector<pid_t> pids;
-    if (const auto now = steady_clock::now(); now >= next_search_) {
+    const auto now = steady_clock::now();
+    searched_ = now >= next_search_;
+    if (searched_) {
         next_search_ = now + search_every;
         auto found = search_.search();
         if (!found) return found.error();
@@ -321,8 +314,10 @@ Result<void> EbpfSource::read(SourceReport& report) {
             return stat ? std::optional(ThreadUse{stat->run_ns, stat->run_delay_ns, stat->switches})
                         : std::nullopt;
         });
+    const bool has_waits = read_waits(report, uses);
     const std::uint64_t now = boot_clock_ns();
-    for (const auto& vm : uses) {
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+        const VmUse& vm = uses[i];
         if (vm.vm.ended_ns != 0 && now > vm.vm.ended_ns + forget_ended_after_ns) {
             probe_.remove_vm(vm.tgid);
         }
@@ -343,9 +338,11 @@ Result<void> EbpfSource::read(SourceReport& report) {
         counters.threads = vm.threads;
         counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
                                       vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
+        if (has_waits) {
+            counters.wait = found->second.waits.advance(waits_[i], culprits_.of(vm.tgid));
+        }
         report.vms.push_back(std::move(counters));
     }
-    report_waits(report);
     report_block(report);
     report_kvm(report);
     report_own_cost(report, uses);
@@ -360,37 +357,32 @@ Result<void> EbpfSource::read(SourceReport& report) {
     return housekeeping();
 }
 
-void EbpfSource::report_waits(SourceReport& report) {
+// The waits of each VM, and whom they are charged to; false where they cannot be read.
+bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
     auto read = probe_.read_ended_waits(ended_rows_);
-    if (read) read = probe_.read_culprits(culprit_rows_);
+    if (read) read = probe_.read_next_culprits(culprit_rows_);
     if (!read) {
         report.missing["waits"] = read.error().message;
-        return;
+        return false;
     }
-    const auto sums = fold_waits(probe_.threads(), probe_.waits(), ended_rows_);
-    std::unordered_set<std::uint32_t> known;
+    fold_waits(uses, fold_.places(), probe_.threads(), probe_.waits(), ended_rows_, waits_);
+    std::unordered_set<std::uint32_t> vms;
     for (const auto& [tgid, vm] : vm_rows_)
-        known.insert(tgid);
+        vms.insert(tgid);
+    const auto is_known = [&](std::uint32_t tgid) { return vms.contains(tgid); };
     for (const auto& [tgid, history] : ended_rows_) {
-        if (!known.contains(tgid)) probe_.remove_ended_waits(tgid);
+        if (!is_known(tgid)) probe_.remove_ended_waits(tgid);
     }
-    std::erase_if(culprit_rows_, [&](const CulpritRow& row) {
-        if (known.contains(row.key.victim) && (row.key.tgid == 0 || known.contains(row.key.tgid))) {
-            return false;
+    for (const auto& row : culprit_rows_) {
+        if (is_known(row.key.victim) && (row.key.tgid == 0 || is_known(row.key.tgid))) {
+            culprits_.note(row);
+        } else {
+            probe_.remove_culprit(row.key);
+            culprits_.remove(row.key);
         }
-        probe_.remove_culprit(row.key);
-        return true;
-    });
-    std::sort(culprit_rows_.begin(), culprit_rows_.end(), ByVictim{});
-    for (auto& vm : report.vms) {
-        const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
-        const auto sum = sums.find(tgid);
-        const auto found = watched_.find(vm.process);
-        if (sum == sums.end() || found == watched_.end()) continue;
-        const auto [first, last] =
-            std::equal_range(culprit_rows_.begin(), culprit_rows_.end(), tgid, ByVictim{});
-        vm.wait = found->second.waits.advance(sum->second, {first, last});
     }
+    culprits_.keep_victims(is_known);
+    return true;
 }
 
 // Of the maps that are read whole anyway.
@@ -404,7 +396,7 @@ void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> us
     };
     add("vms", vm_rows_.size());
     add("threads", threads);
-    add("culprits", culprit_rows_.size());
+    add("culprits", culprits_.size());
     add("vm_block", block_rows_.size());
 }
 
