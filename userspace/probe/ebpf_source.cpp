@@ -113,7 +113,8 @@ class EbpfSource final : public VmSource {
     bool has_kvm_;
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_ = 0;
-    std::map<ProcessKey, Watched> watched_;
+    ByProcess<Watched> watched_;
+    ByProcess<VmCounters*> by_process_;  // those of the report
     Fold fold_;
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
@@ -343,6 +344,9 @@ Result<void> EbpfSource::read(SourceReport& report) {
         }
         report.vms.push_back(std::move(counters));
     }
+    by_process_.clear();
+    for (auto& vm : report.vms)
+        by_process_[vm.process] = &vm;
     report_block(report);
     report_kvm(report);
     report_own_cost(report, uses);
@@ -412,16 +416,13 @@ void EbpfSource::report_block(SourceReport& report) {
     }
     ahead_.advance(block_rows_, device_rows_);
     const std::uint64_t now = monotonic_clock_ns();
-    std::map<ProcessKey, VmCounters*> by_process;
-    for (auto& vm : report.vms) {
-        by_process[vm.process] = &vm;
+    for (auto& vm : report.vms)
         vm.block.emplace();
-    }
     std::map<BlockPlace, vp_block> rows;
     for (const auto& [key, block] : block_rows_) {
         const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
-        const auto found = by_process.find(process);
-        if (found == by_process.end()) {
+        const auto found = by_process_.find(process);
+        if (found == by_process_.end()) {
             const auto tgid = key.tgid;
             if (std::ranges::find(vm_rows_, tgid, &VmRow::tgid) == vm_rows_.end()) {
                 probe_.remove_block(key);
@@ -446,15 +447,12 @@ void EbpfSource::report_kvm(SourceReport& report) {
         report.missing["kvm"] = read.error().message;
         return;
     }
-    std::map<ProcessKey, VmCounters*> by_process;
-    for (auto& vm : report.vms) {
-        by_process[vm.process] = &vm;
+    for (auto& vm : report.vms)
         vm.kvm.emplace();
-    }
     for (const auto& row : exits_rows_) {
         const auto& key = row.key;
         const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
-        if (const auto vm = by_process.find(process); vm != by_process.end()) {
+        if (const auto vm = by_process_.find(process); vm != by_process_.end()) {
             add_exits(*vm->second->kvm, row);
         } else if (std::ranges::find(vm_rows_, key.tgid, &VmRow::tgid) == vm_rows_.end()) {
             probe_.remove_exits(key);

@@ -3,12 +3,14 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -24,6 +26,15 @@ struct ProcessKey {
     // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison for a pointer
     auto operator<=>(const ProcessKey&) const = default;
 };
+
+struct HashOfProcess {
+    std::size_t operator()(const ProcessKey& process) const noexcept {
+        return static_cast<std::size_t>(process.pid) + process.start_ticks * 0x9e3779b97f4a7c15;
+    }
+};
+
+template <class Value>
+using ByProcess = std::unordered_map<ProcessKey, Value, HashOfProcess>;
 
 // Whom a device served while requests of a VM waited; see wire::BlockAhead.
 struct BlockCulprit {
