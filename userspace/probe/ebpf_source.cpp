@@ -304,7 +304,10 @@ Result<void> EbpfSource::adopt_late_threads() {
 }
 
 Result<void> EbpfSource::read(SourceReport& report) {
+    std::vector<VmCounters> vms = std::move(report.vms);
+    vms.clear();
     report = {};
+    report.vms = std::move(vms);  // the same memory again
     report.missing = missing_;
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
     if (const auto adopted = adopt_late_threads(); !adopted) return adopted;
@@ -329,7 +332,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
         highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
         highest.switches = std::max(highest.switches, vm.use.switches);
-        VmCounters counters;
+        VmCounters& counters = report.vms.emplace_back();
         counters.process = key;
         counters.since_ns = boot_to_epoch_ns_ + vm.vm.since_ns;
         counters.since_birth = vm.vm.since_ns == vm.vm.start_ns;
@@ -342,7 +345,6 @@ Result<void> EbpfSource::read(SourceReport& report) {
         if (has_waits) {
             counters.wait = found->second.waits.advance(waits_[i], culprits_.of(vm.tgid));
         }
-        report.vms.push_back(std::move(counters));
     }
     by_process_.clear();
     for (auto& vm : report.vms)
