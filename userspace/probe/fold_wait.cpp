@@ -70,7 +70,7 @@ void fold_waits(std::span<const VmUse> uses, std::span<const UsedPlace> places,
     for (std::size_t i = 0; i < places.size(); ++i) {
         // Records lie wherever their threads' numbers put them, six cache lines each, that nobody
         // touched for an interval.
-        constexpr std::size_t ahead = 4;
+        constexpr std::size_t ahead = 8;
         if (i + ahead < places.size()) prefetch(waits[places[i + ahead].place].all);
         const auto& [place, tid, use] = places[i];
         // One that ended since is in the next sample: it may be among the ended already.

@@ -71,7 +71,7 @@ TEST_CASE("a process is read once, and dropped when it ends") {
 
 TEST_CASE("of many that are known to live some are looked at in turn, and all that are not named") {
     const FakeTree tree;
-    constexpr auto count = static_cast<pid_t>(2 * ProcessTable::most_in_turn + 1);
+    constexpr auto count = static_cast<pid_t>(2 * ProcessTable::least_in_turn + 1);
     std::vector<pid_t> live;
     for (pid_t pid = 1; pid <= count; ++pid) {
         tree.process(pid, qemu, named_a, 500);
@@ -87,7 +87,7 @@ TEST_CASE("of many that are known to live some are looked at in turn, and all th
         return table.processes().size();
     };
     SECTION("in turn") {
-        CHECK(left_after(live, true) == ProcessTable::most_in_turn + 1);
+        CHECK(left_after(live, true) == ProcessTable::least_in_turn + 1);
         CHECK(left_after(live, true) == 1);
         CHECK(left_after(live, true) == 0);
     }
