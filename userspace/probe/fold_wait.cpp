@@ -30,7 +30,7 @@ void prefetch(const vp_history& history) {
 }
 
 // See VP_WAIT_BUCKETS.
-constexpr wire::Log2Scale wait_scale{1024, VP_WAIT_BUCKETS};
+constexpr wire::Log2Scale wait_scale{1 << VP_WAIT_FIRST_SHIFT, VP_WAIT_BUCKETS};
 
 std::optional<std::uint64_t> in_ns(std::optional<double> value) {
     return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
