@@ -30,7 +30,10 @@ using namespace std::chrono_literals;
 // Searching /proc finds what the kernel side cannot have seen begin: processes before the agent,
 // and qemus under another name that libvirt vouches for come through watch().
 constexpr auto search_every = 30s;
+// Requests whose end was not seen are looked for once a second while any seem to be at a device,
+// which then looks busy; else now and then, for those that were queued and never issued.
 constexpr auto expire_every = 10s;
+constexpr auto expire_every_in_flight = 1s;
 // Rows of ended VMs stay this long, for the samples that still look at them.
 constexpr std::uint64_t forget_ended_after_ns = 10'000'000'000;
 
@@ -70,6 +73,7 @@ class EbpfSource final : public VmSource {
           probe_(std::move(probe)),
           search_(std::move(search)),
           devices_(root_),
+          late_kvm_(root_),
           missing_(std::move(missing)),
           has_kvm_(has_kvm),
           measure_programs_(measure_programs) {}
@@ -109,6 +113,7 @@ class EbpfSource final : public VmSource {
     KernelProbe probe_;
     HypervisorSearch search_;
     BlockDevices devices_;
+    LateKvm late_kvm_;
     std::map<std::string, std::string> missing_;
     bool has_kvm_;
     bool measure_programs_;
@@ -128,7 +133,8 @@ class EbpfSource final : public VmSource {
     std::vector<CulpritRow> culprit_rows_;
     CulpritTable culprits_;
     steady_clock::time_point next_search_{};
-    steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
+    steady_clock::time_point last_expiry_ = steady_clock::now();
+    bool any_in_flight_ = false;
     bool searched_ = false;  // for the newest candidates: /proc lists the dead too
     bool adopt_due_ = false;
 };
@@ -283,8 +289,9 @@ Result<void> EbpfSource::housekeeping() {
     if (std::exchange(adopt_due_, false)) {
         if (const auto adopted = probe_.adopt_threads(); !adopted) return adopted;
     }
-    if (const auto now = steady_clock::now(); now >= next_expiry_) {
-        next_expiry_ = now + expire_every;
+    const auto every = any_in_flight_ ? expire_every_in_flight : expire_every;
+    if (const auto now = steady_clock::now(); now >= last_expiry_ + every) {
+        last_expiry_ = now;
         return probe_.expire_requests();
     }
     return {};
@@ -309,6 +316,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report = {};
     report.vms = std::move(vms);  // the same memory again
     report.missing = missing_;
+    if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
     if (const auto adopted = adopt_late_threads(); !adopted) return adopted;
     const auto uses =
@@ -421,7 +429,9 @@ void EbpfSource::report_block(SourceReport& report) {
     for (auto& vm : report.vms)
         vm.block.emplace();
     std::map<BlockPlace, vp_block> rows;
+    any_in_flight_ = false;
     for (const auto& [key, block] : block_rows_) {
+        if (in_flight(block) != 0) any_in_flight_ = true;
         const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
         const auto found = by_process_.find(process);
         if (found == by_process_.end()) {
