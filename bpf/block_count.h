@@ -3,6 +3,7 @@
 #ifndef VIRTPULSE_BPF_BLOCK_COUNT_H
 #define VIRTPULSE_BPF_BLOCK_COUNT_H
 
+#include "bpf/log2.h"
 #include "bpf/maps.h"
 
 /* What a new row begins with; too large for the stack. */
@@ -70,26 +71,12 @@ static __always_inline void count_done(struct vp_block* block, __u32 op, __u32 b
     }
 }
 
-/* Of a latency. A search for the highest bit in five steps. */
-static __always_inline __u32 latency_bucket(__u64 ns) {
-    __u64 left = ns >> VP_LATENCY_FIRST_SHIFT;
-    __u32 bucket = left != 0;
-    if (left >> 32) return VP_LATENCY_BUCKETS - 1;
-    for (int step = 16; step; step >>= 1) {
-        if (left >> step) {
-            left >>= step;
-            bucket += step;
-        }
-    }
-    return bucket < VP_LATENCY_BUCKETS ? bucket : VP_LATENCY_BUCKETS - 1;
-}
-
 /* Where a whole request's time went. */
 static __always_inline void count_time(struct vp_block* block, __u32 op, __u64 queued_ns,
                                        __u64 issued_ns, __u64 now_ns) {
     __u64 queue_ns = issued_ns > queued_ns ? issued_ns - queued_ns : 0;
     __u64 device_ns = now_ns > issued_ns ? now_ns - issued_ns : 0;
-    __u32 bucket = latency_bucket(queue_ns + device_ns);
+    __u32 bucket = log2_bucket(queue_ns + device_ns, VP_LATENCY_FIRST_SHIFT, VP_LATENCY_BUCKETS);
     if (op == REQ_OP_READ) {
         __sync_fetch_and_add(&block->read_queue_ns, queue_ns);
         __sync_fetch_and_add(&block->read_device_ns, device_ns);

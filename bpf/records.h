@@ -82,6 +82,7 @@ VP_ASSERT(VP_MAX_THREADS == 1 << 15);
 
 /* Waits for a CPU, each from when the thread became runnable to when it ran, by length: bucket 0
  * under 2^10 ns, bucket k from 2^(9+k) to under 2^(10+k), the last one 2^32 ns (4.3 s) and over. */
+#define VP_WAIT_FIRST_SHIFT 10
 #define VP_WAIT_BUCKETS 24
 
 /* To whom waiting is charged: who had the CPU meanwhile. */

@@ -3,6 +3,7 @@
 #ifndef VIRTPULSE_BPF_WAITS_H
 #define VIRTPULSE_BPF_WAITS_H
 
+#include "bpf/log2.h"
 #include "bpf/maps.h"
 
 #include <bpf/bpf_core_read.h>
@@ -59,15 +60,7 @@ static __always_inline __u64 quota_part(const struct vp_wait* wait, const struct
 
 /* The bucket of a wait, see VP_WAIT_BUCKETS. */
 static __always_inline __u32 wait_bucket(__u64 ns) {
-    ns >>= 10;
-    if (ns >> 22) return VP_WAIT_BUCKETS - 1;
-    __u32 rest = ns;
-    __u32 bucket = rest != 0;
-    if (rest >> 16) rest >>= 16, bucket += 16;
-    if (rest >> 8) rest >>= 8, bucket += 8;
-    if (rest >> 4) rest >>= 4, bucket += 4;
-    if (rest >> 2) rest >>= 2, bucket += 2;
-    return bucket + (rest >> 1);
+    return log2_bucket(ns, VP_WAIT_FIRST_SHIFT, VP_WAIT_BUCKETS);
 }
 
 /* What the kernel has counted for a thread beyond what we saw: waits without their own lengths. */

@@ -300,6 +300,12 @@ void append_json_text(std::string_view text, std::size_t longest, std::string& o
     constexpr std::string_view replacement = "\xef\xbf\xbd";
     constexpr std::string_view hex = "0123456789abcdef";
     const std::size_t limit = out.size() + longest;
+    // Most of what is ever said needs nothing of all that.
+    const auto is_plain = [](char c) { return c >= 0x20 && c != 0x7f && c != '"' && c != '\\'; };
+    if (text.size() <= longest && std::ranges::all_of(text, is_plain)) {
+        out += text;
+        return;
+    }
     while (!text.empty()) {
         const std::size_t length = utf8_length(text);
         const auto first = static_cast<unsigned char>(text[0]);

@@ -51,6 +51,19 @@ class FallbackTest(unittest.TestCase):
                 copy.mkdir()
         return top
 
+    def test_a_kvm_that_comes_after_the_agent_is_said(self):
+        sysfs = self.sysfs_without("kernel/btf/kvm")
+        modules = sysfs / "module"
+        modules.unlink()
+        modules.mkdir()
+        with Agent("--libvirt", "none", "--source", "ebpf", "--path-sysfs", sysfs,
+                   "--interval", "250ms") as agent:
+            self.assertNotIn("kvm", agent.samples.next().missing)
+            (modules / "kvm").mkdir()
+            sample = agent.samples.first(lambda each: "kvm" in each.missing)
+            print(sample.missing)
+            self.assertIn("restart it", sample.missing["kvm"])
+
     def run_qemu(self, command=()):
         process = subprocess.Popen(
             [*command, FAKE_QEMU, "-name", f"guest={self.name}"],

@@ -2,16 +2,32 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "userspace/proc/executable.h"
 
 namespace virtpulse::agent {
 
-void ProcessTable::update(std::span<const pid_t> candidates) {
+void ProcessTable::update(std::span<const pid_t> candidates, bool all_live) {
     // First, so that a pid that was given to another process is free to be looked at.
-    for (auto entry = entries_.begin(); entry != entries_.end();)
+    const std::size_t most_in_turn = std::max(least_in_turn, entries_.size() / 16);
+    std::size_t in_turn = 0;
+    pid_t next_turn = 0;  // from the beginning again
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+        const auto pid = entry->first;
+        if (all_live && std::ranges::binary_search(candidates, pid)) {
+            const bool has_turn = pid >= turn_ && in_turn < most_in_turn;
+            if (!has_turn) {
+                if (pid >= turn_ && next_turn == 0) next_turn = pid;
+                ++entry;
+                continue;
+            }
+            ++in_turn;
+        }
         entry = refresh(entry->second) ? std::next(entry) : entries_.erase(entry);
+    }
+    turn_ = next_turn;
     for (const auto pid : candidates)
         examine(pid);
 

@@ -31,11 +31,15 @@ class ProcessTable {
 
     // Looks at those of `candidates` that are not known yet, and drops the processes that have
     // ended. One that is no hypervisor, as between fork and exec, or has no command line yet is
-    // looked at again whenever it is named.
-    void update(std::span<const pid_t> candidates);
+    // looked at again whenever it is named. Where it is known that all candidates (in ascending
+    // order) live, of the processes among them only a few are asked for their memory:
+    // `least_in_turn` or a sixteenth, so that what is said is no older than 16 updates.
+    void update(std::span<const pid_t> candidates, bool all_live = false);
 
     // By pid.
     [[nodiscard]] std::span<const QemuProcess> processes() const { return processes_; }
+
+    static constexpr std::size_t least_in_turn = 16;
 
   private:
     struct Entry {
@@ -52,6 +56,7 @@ class ProcessTable {
 
     Root root_;
     std::map<pid_t, Entry> entries_;
+    pid_t turn_ = 0;  // the first whose turn it is
     std::vector<QemuProcess> processes_;
     std::string buffer_;
 };

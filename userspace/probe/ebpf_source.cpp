@@ -30,7 +30,10 @@ using namespace std::chrono_literals;
 // Searching /proc finds what the kernel side cannot have seen begin: processes before the agent,
 // and qemus under another name that libvirt vouches for come through watch().
 constexpr auto search_every = 30s;
+// Requests whose end was not seen are looked for once a second while any seem to be at a device,
+// which then looks busy; else now and then, for those that were queued and never issued.
 constexpr auto expire_every = 10s;
+constexpr auto expire_every_in_flight = 1s;
 // Rows of ended VMs stay this long, for the samples that still look at them.
 constexpr std::uint64_t forget_ended_after_ns = 10'000'000'000;
 
@@ -60,19 +63,6 @@ std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
            std::string(name);
 }
 
-// The order of culprits, in which those of one VM are found.
-struct ByVictim {
-    bool operator()(const CulpritRow& left, const CulpritRow& right) const {
-        return left.key.victim < right.key.victim;
-    }
-    bool operator()(const CulpritRow& row, std::uint32_t victim) const {
-        return row.key.victim < victim;
-    }
-    bool operator()(std::uint32_t victim, const CulpritRow& row) const {
-        return victim < row.key.victim;
-    }
-};
-
 class EbpfSource final : public VmSource {
   public:
     EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
@@ -83,6 +73,7 @@ class EbpfSource final : public VmSource {
           probe_(std::move(probe)),
           search_(std::move(search)),
           devices_(root_),
+          late_kvm_(root_),
           missing_(std::move(missing)),
           has_kvm_(has_kvm),
           measure_programs_(measure_programs) {}
@@ -91,6 +82,7 @@ class EbpfSource final : public VmSource {
 
     Result<void> start();
     Result<std::vector<pid_t>> candidates() override;
+    [[nodiscard]] bool candidates_live() const override { return !searched_; }
     Result<void> watch(std::span<const ProcessKey> processes) override;
     Result<void> read(SourceReport& report) override;
 
@@ -110,7 +102,7 @@ class EbpfSource final : public VmSource {
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
-    void report_waits(SourceReport& report);
+    bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
     Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
@@ -121,11 +113,13 @@ class EbpfSource final : public VmSource {
     KernelProbe probe_;
     HypervisorSearch search_;
     BlockDevices devices_;
+    LateKvm late_kvm_;
     std::map<std::string, std::string> missing_;
     bool has_kvm_;
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_ = 0;
-    std::map<ProcessKey, Watched> watched_;
+    ByProcess<Watched> watched_;
+    ByProcess<VmCounters*> by_process_;  // those of the report
     Fold fold_;
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
@@ -135,9 +129,13 @@ class EbpfSource final : public VmSource {
     std::map<BlockPlace, vp_block> last_block_;
     BlockAheadSplit ahead_;
     std::vector<EndedWaitsRow> ended_rows_;
+    std::vector<vp_history> waits_;  // of each VM, as in what fold_ gave
     std::vector<CulpritRow> culprit_rows_;
+    CulpritTable culprits_;
     steady_clock::time_point next_search_{};
-    steady_clock::time_point next_expiry_ = steady_clock::now() + expire_every;
+    steady_clock::time_point last_expiry_ = steady_clock::now();
+    bool any_in_flight_ = false;
+    bool searched_ = false;  // for the newest candidates: /proc lists the dead too
     bool adopt_due_ = false;
 };
 
@@ -213,7 +211,9 @@ Result<void> EbpfSource::start() {
 
 Result<std::vector<pid_t>> EbpfSource::candidates() {
     std::vector<pid_t> pids;
-    if (const auto now = steady_clock::now(); now >= next_search_) {
+    const auto now = steady_clock::now();
+    searched_ = now >= next_search_;
+    if (searched_) {
         next_search_ = now + search_every;
         auto found = search_.search();
         if (!found) return found.error();
@@ -289,8 +289,9 @@ Result<void> EbpfSource::housekeeping() {
     if (std::exchange(adopt_due_, false)) {
         if (const auto adopted = probe_.adopt_threads(); !adopted) return adopted;
     }
-    if (const auto now = steady_clock::now(); now >= next_expiry_) {
-        next_expiry_ = now + expire_every;
+    const auto every = any_in_flight_ ? expire_every_in_flight : expire_every;
+    if (const auto now = steady_clock::now(); now >= last_expiry_ + every) {
+        last_expiry_ = now;
         return probe_.expire_requests();
     }
     return {};
@@ -310,8 +311,12 @@ Result<void> EbpfSource::adopt_late_threads() {
 }
 
 Result<void> EbpfSource::read(SourceReport& report) {
+    std::vector<VmCounters> vms = std::move(report.vms);
+    vms.clear();
     report = {};
+    report.vms = std::move(vms);  // the same memory again
     report.missing = missing_;
+    if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
     if (const auto adopted = adopt_late_threads(); !adopted) return adopted;
     const auto uses =
@@ -320,8 +325,10 @@ Result<void> EbpfSource::read(SourceReport& report) {
             const auto stat = and_then(text, parse_schedstat);
             return stat ? std::optional(stat->run_ns) : std::nullopt;
         });
+    const bool has_waits = read_waits(report, uses);
     const std::uint64_t now = boot_clock_ns();
-    for (const auto& vm : uses) {
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+        const VmUse& vm = uses[i];
         if (vm.vm.ended_ns != 0 && now > vm.vm.ended_ns + forget_ended_after_ns) {
             probe_.remove_vm(vm.tgid);
         }
@@ -332,7 +339,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
         highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
         highest.switches = std::max(highest.switches, vm.use.switches);
-        VmCounters counters;
+        VmCounters& counters = report.vms.emplace_back();
         counters.process = key;
         counters.since_ns = boot_to_epoch_ns_ + vm.vm.since_ns;
         counters.since_birth = vm.vm.since_ns == vm.vm.start_ns;
@@ -342,9 +349,13 @@ Result<void> EbpfSource::read(SourceReport& report) {
         counters.threads = vm.threads;
         counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
                                       vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
-        report.vms.push_back(std::move(counters));
+        if (has_waits) {
+            counters.wait = found->second.waits.advance(waits_[i], culprits_.of(vm.tgid));
+        }
     }
-    report_waits(report);
+    by_process_.clear();
+    for (auto& vm : report.vms)
+        by_process_[vm.process] = &vm;
     report_block(report);
     report_kvm(report);
     report_own_cost(report, uses);
@@ -359,37 +370,32 @@ Result<void> EbpfSource::read(SourceReport& report) {
     return housekeeping();
 }
 
-void EbpfSource::report_waits(SourceReport& report) {
+// The waits of each VM, and whom they are charged to; false where they cannot be read.
+bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
     auto read = probe_.read_ended_waits(ended_rows_);
-    if (read) read = probe_.read_culprits(culprit_rows_);
+    if (read) read = probe_.read_next_culprits(culprit_rows_);
     if (!read) {
         report.missing["waits"] = read.error().message;
-        return;
+        return false;
     }
-    const auto sums = fold_waits(probe_.threads(), probe_.waits(), ended_rows_);
-    std::unordered_set<std::uint32_t> known;
+    fold_waits(uses, fold_.places(), probe_.threads(), probe_.waits(), ended_rows_, waits_);
+    std::unordered_set<std::uint32_t> vms;
     for (const auto& [tgid, vm] : vm_rows_)
-        known.insert(tgid);
+        vms.insert(tgid);
+    const auto is_known = [&](std::uint32_t tgid) { return vms.contains(tgid); };
     for (const auto& [tgid, history] : ended_rows_) {
-        if (!known.contains(tgid)) probe_.remove_ended_waits(tgid);
+        if (!is_known(tgid)) probe_.remove_ended_waits(tgid);
     }
-    std::erase_if(culprit_rows_, [&](const CulpritRow& row) {
-        if (known.contains(row.key.victim) && (row.key.tgid == 0 || known.contains(row.key.tgid))) {
-            return false;
+    for (const auto& row : culprit_rows_) {
+        if (is_known(row.key.victim) && (row.key.tgid == 0 || is_known(row.key.tgid))) {
+            culprits_.note(row);
+        } else {
+            probe_.remove_culprit(row.key);
+            culprits_.remove(row.key);
         }
-        probe_.remove_culprit(row.key);
-        return true;
-    });
-    std::sort(culprit_rows_.begin(), culprit_rows_.end(), ByVictim{});
-    for (auto& vm : report.vms) {
-        const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
-        const auto sum = sums.find(tgid);
-        const auto found = watched_.find(vm.process);
-        if (sum == sums.end() || found == watched_.end()) continue;
-        const auto [first, last] =
-            std::equal_range(culprit_rows_.begin(), culprit_rows_.end(), tgid, ByVictim{});
-        vm.wait = found->second.waits.advance(sum->second, {first, last});
     }
+    culprits_.keep_victims(is_known);
+    return true;
 }
 
 // Of the maps that are read whole anyway.
@@ -403,7 +409,7 @@ void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> us
     };
     add("vms", vm_rows_.size());
     add("threads", threads);
-    add("culprits", culprit_rows_.size());
+    add("culprits", culprits_.size());
     add("vm_block", block_rows_.size());
 }
 
@@ -419,16 +425,15 @@ void EbpfSource::report_block(SourceReport& report) {
     }
     ahead_.advance(block_rows_, device_rows_);
     const std::uint64_t now = monotonic_clock_ns();
-    std::map<ProcessKey, VmCounters*> by_process;
-    for (auto& vm : report.vms) {
-        by_process[vm.process] = &vm;
+    for (auto& vm : report.vms)
         vm.block.emplace();
-    }
     std::map<BlockPlace, vp_block> rows;
+    any_in_flight_ = false;
     for (const auto& [key, block] : block_rows_) {
+        if (in_flight(block) != 0) any_in_flight_ = true;
         const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
-        const auto found = by_process.find(process);
-        if (found == by_process.end()) {
+        const auto found = by_process_.find(process);
+        if (found == by_process_.end()) {
             const auto tgid = key.tgid;
             if (std::ranges::find(vm_rows_, tgid, &VmRow::tgid) == vm_rows_.end()) {
                 probe_.remove_block(key);
@@ -453,15 +458,12 @@ void EbpfSource::report_kvm(SourceReport& report) {
         report.missing["kvm"] = read.error().message;
         return;
     }
-    std::map<ProcessKey, VmCounters*> by_process;
-    for (auto& vm : report.vms) {
-        by_process[vm.process] = &vm;
+    for (auto& vm : report.vms)
         vm.kvm.emplace();
-    }
     for (const auto& row : exits_rows_) {
         const auto& key = row.key;
         const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
-        if (const auto vm = by_process.find(process); vm != by_process.end()) {
+        if (const auto vm = by_process_.find(process); vm != by_process_.end()) {
             add_exits(*vm->second->kvm, row);
         } else if (std::ranges::find(vm_rows_, key.tgid, &VmRow::tgid) == vm_rows_.end()) {
             probe_.remove_exits(key);

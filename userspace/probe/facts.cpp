@@ -8,7 +8,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "base/result.h"
 #include "userspace/probe/plan.h"
@@ -67,7 +69,26 @@ std::string make_bpffs_ready(const std::string& path) {
     return {};
 }
 
+bool exists(const std::string& path) {
+    return access(path.c_str(), F_OK) == 0;
+}
+
 }  // namespace
+
+LateKvm::LateKvm(const Root& root) {
+    for (const char* name : {"kvm", "kvm_intel", "kvm_amd"}) {
+        std::string path = root.sysfs + "/module/" + name;
+        if (!exists(path)) absent_.push_back(std::move(path));
+    }
+}
+
+std::optional<std::string> LateKvm::noticed() const {
+    const auto found = std::ranges::find_if(absent_, exists);
+    if (found == absent_.end()) return std::nullopt;
+    return "the module " + found->substr(found->rfind('/') + 1) +
+           " came after this agent, which may load no programs any more: restart it (its counters "
+           "go on)";
+}
 
 KernelFacts gather_kernel_facts(const Root& root) {
     KernelFacts facts;
@@ -78,7 +99,7 @@ KernelFacts gather_kernel_facts(const Root& root) {
                                                         : nullptr);
     facts.has_btf = types != nullptr;
     if (types) note_types(types.get(), facts);
-    facts.has_kvm = access((root.sysfs + "/module/kvm").c_str(), F_OK) == 0;
+    facts.has_kvm = exists(root.sysfs + "/module/kvm");
     const std::string kvm_path = root.sysfs + "/kernel/btf/kvm";
     if (types && access(kvm_path.c_str(), R_OK) == 0) {
         const Btf kvm(btf__parse_split(kvm_path.c_str(), types.get()));

@@ -1,8 +1,10 @@
 // What this machine lets us do in its kernel, gathered once. Facts only; plan.h draws conclusions.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "userspace/proc/root.h"
 
@@ -20,5 +22,18 @@ struct KernelFacts {
 // Looks at the kernel's BTF below `root.sysfs`, at our own capabilities below `root.procfs`, and
 // mounts bpffs on SYSFS/fs/bpf where it is not. Never fails: what cannot be had is a fact.
 KernelFacts gather_kernel_facts(const Root& root);
+
+// Notices that KVM came after the programs were loaded. Ours for it need the types of its modules,
+// and once privileges are dropped nothing can be loaded: the agent has to begin again.
+class LateKvm {
+  public:
+    explicit LateKvm(const Root& root);
+
+    // What is then not told and what to do, in one line; some 1 us for a module that is not there.
+    [[nodiscard]] std::optional<std::string> noticed() const;
+
+  private:
+    std::vector<std::string> absent_;  // directories in SYSFS/module
+};
 
 }  // namespace virtpulse::agent

@@ -25,6 +25,7 @@ std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
 std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
                                   const AskRunning& ask_running) {
     uses_.clear();
+    places_.clear();
     by_tgid_.clear();
     for (const auto& [tgid, vm] : vms) {
         by_tgid_[tgid] = uses_.size();
@@ -34,12 +35,14 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         use.use = {vm.ended_run_ns, vm.ended_run_delay_ns, vm.ended_switches};
         std::ranges::copy(vm.ended_role_ns, use.role_ns.begin());
     }
-    for (const auto& thread : threads) {
+    for (std::uint32_t place = 0; place < threads.size(); ++place) {
+        const auto& thread = threads[place];
         const std::uint32_t tid = load(thread.tid);
         if (!is_used(tid)) continue;
         const auto found = by_tgid_.find(load(thread.tgid));
         if (found == by_tgid_.end()) continue;
         VmUse& vm = uses_[found->second];
+        places_.push_back({place, tid, static_cast<std::uint32_t>(found->second)});
         ThreadUse use{load(thread.run_ns), load(thread.run_delay_ns), load(thread.switches)};
         if (load(thread.on_cpu) != 0) {
             use.run_ns = std::max(use.run_ns, ask_running(vm.tgid, tid).value_or(0));

@@ -33,6 +33,13 @@ struct VmUse {
 using AskRunning =
     std::function<std::optional<std::uint64_t>(std::uint32_t tgid, std::uint32_t tid)>;
 
+// A thread that has a record, and its VM's place in what fold() gave.
+struct UsedPlace {
+    std::uint32_t place = 0;  // in `threads`
+    std::uint32_t tid = 0;
+    std::uint32_t use = 0;
+};
+
 class Fold {
   public:
     // `vms` must have been read before `threads` are: a thread that ends between the two is then
@@ -40,8 +47,13 @@ class Fold {
     std::span<const VmUse> fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
                                 const AskRunning& ask_running);
 
+    // Whose threads are where, so that the table, most of which is free, is searched once a sample.
+    // Valid until the next call of fold().
+    [[nodiscard]] std::span<const UsedPlace> places() const { return places_; }
+
   private:
     std::vector<VmUse> uses_;
+    std::vector<UsedPlace> places_;
     std::unordered_map<std::uint32_t, std::size_t> by_tgid_;
 };
 

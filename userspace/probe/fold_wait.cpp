@@ -22,8 +22,15 @@ std::uint32_t load(const __u32& member) {
     return std::atomic_ref(const_cast<__u32&>(member)).load(std::memory_order_relaxed);
 }
 
+void prefetch(const vp_history& history) {
+    constexpr std::size_t line = 64;
+    const auto* bytes = reinterpret_cast<const char*>(&history);
+    for (std::size_t at = 0; at < sizeof history; at += line)
+        __builtin_prefetch(bytes + at);
+}
+
 // See VP_WAIT_BUCKETS.
-constexpr wire::Log2Scale wait_scale{1024, VP_WAIT_BUCKETS};
+constexpr wire::Log2Scale wait_scale{1 << VP_WAIT_FIRST_SHIFT, VP_WAIT_BUCKETS};
 
 std::optional<std::uint64_t> in_ns(std::optional<double> value) {
     return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
@@ -48,21 +55,66 @@ void add_history(vp_history& to, const vp_history& from) {
     to.phantom_ns += load(from.phantom_ns);
 }
 
-std::unordered_map<std::uint32_t, vp_history> fold_waits(std::span<const vp_thread> threads,
-                                                         std::span<const vp_wait> waits,
-                                                         std::span<const EndedWaitsRow> ended) {
-    std::unordered_map<std::uint32_t, vp_history> sums;
-    for (const auto& [tgid, history] : ended)
-        sums[tgid] = history;
-    for (std::size_t place = 0; place < threads.size() && place < waits.size(); ++place) {
-        const auto tid = load(threads[place].tid);
-        if (tid == 0 || tid == VP_TID_CLAIMED) continue;
-        add_history(sums[load(threads[place].tgid)], waits[place].all);
+void fold_waits(std::span<const VmUse> uses, std::span<const UsedPlace> places,
+                std::span<const vp_thread> threads, std::span<const vp_wait> waits,
+                std::span<const EndedWaitsRow> ended, std::vector<vp_history>& sums) {
+    sums.assign(uses.size(), {});
+    if (!ended.empty()) {
+        std::unordered_map<std::uint32_t, const vp_history*> by_tgid;
+        for (const auto& [tgid, history] : ended)
+            by_tgid[tgid] = &history;
+        for (std::size_t i = 0; i < uses.size(); ++i) {
+            const auto found = by_tgid.find(uses[i].tgid);
+            if (found != by_tgid.end()) sums[i] = *found->second;
+        }
     }
-    return sums;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        // Records lie wherever their threads' numbers put them, six cache lines each, that nobody
+        // touched for an interval.
+        constexpr std::size_t ahead = 8;
+        if (i + ahead < places.size()) prefetch(waits[places[i + ahead].place].all);
+        const auto& [place, tid, use] = places[i];
+        // One that ended since is in the next sample: it may be among the ended already.
+        if (load(threads[place].tid) == tid) add_history(sums[use], waits[place].all);
+    }
 }
 
-WaitCounters WaitMemory::advance(const vp_history& now, std::span<const CulpritRow> culprits) {
+void CulpritTable::note(const CulpritRow& row) {
+    auto& rows = by_victim_[row.key.victim];
+    const auto found = std::ranges::find_if(rows, [&](const ChargedRow& known) {
+        return std::memcmp(&known.key, &row.key, sizeof row.key) == 0;
+    });
+    if (found == rows.end()) {
+        rows.push_back({row.key, row.culprit, row.culprit.ns});
+        return;
+    }
+    const auto before = found->culprit.ns;
+    found->grown_ns = row.culprit.ns > before ? row.culprit.ns - before : 0;
+    found->culprit = row.culprit;
+}
+
+void CulpritTable::remove(const vp_culprit_key& key) {
+    const auto rows = by_victim_.find(key.victim);
+    if (rows == by_victim_.end()) return;
+    std::erase_if(rows->second, [&](const ChargedRow& known) {
+        return std::memcmp(&known.key, &key, sizeof key) == 0;
+    });
+}
+
+std::span<const ChargedRow> CulpritTable::of(std::uint32_t victim) const {
+    const auto rows = by_victim_.find(victim);
+    if (rows == by_victim_.end()) return {};
+    return rows->second;
+}
+
+std::size_t CulpritTable::size() const {
+    std::size_t size = 0;
+    for (const auto& [victim, rows] : by_victim_)
+        size += rows.size();
+    return size;
+}
+
+WaitCounters WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culprits) {
     WaitCounters result;
     const auto counts_before = counts_;
     // A thread that ended meanwhile can be missing for one sample.
@@ -80,36 +132,40 @@ WaitCounters WaitMemory::advance(const vp_history& now, std::span<const CulpritR
     result.moves = now.moves;
     result.node_moves = now.node_moves;
 
+    // Named only once it is known who they are.
     struct Candidate {
-        WaitCulprit culprit;
+        std::uint32_t by;
+        const ChargedRow* row;  // null where the class has none
+        vp_share share;
         std::uint64_t grown_ns;
     };
     std::vector<Candidate> candidates;
-    const auto add = [&](std::uint32_t by, std::uint32_t tgid, const std::string& name,
-                         std::uint64_t ns, std::uint64_t count) {
-        if (ns == 0) return;
-        auto& before = charged_[{by, tgid, name}];
-        candidates.push_back({{{std::string(wire::wait_classes.at(by)), name, ns, count}, tgid},
-                              ns > before ? ns - before : 0});
-        before = ns;
-    };
+    candidates.reserve(VP_BYS + culprits.size());
     for (std::uint32_t by = 0; by < VP_BYS; ++by) {
-        wait.by_ns.at(by) = now.by[by].ns;
+        const auto& share = now.by[by];
+        const auto before = std::exchange(by_ns_.at(by), share.ns);
+        wait.by_ns.at(by) = share.ns;
         // Those of these two have rows of their own.
-        if (by != VP_BY_HOST && by != VP_BY_VM) add(by, 0, {}, now.by[by].ns, now.by[by].waits);
+        if (by == VP_BY_HOST || by == VP_BY_VM || share.ns == 0) continue;
+        candidates.push_back({by, nullptr, share, share.ns > before ? share.ns - before : 0});
     }
-    for (const auto& [key, culprit] : culprits) {
-        add(key.tgid != 0 ? VP_BY_VM : VP_BY_HOST, key.tgid, comm_of(key), culprit.ns,
-            culprit.waits);
+    for (const auto& row : culprits) {
+        if (row.culprit.ns == 0) continue;
+        const std::uint32_t by = row.key.tgid != 0 ? VP_BY_VM : VP_BY_HOST;
+        candidates.push_back({by, &row, {row.culprit.ns, row.culprit.waits}, row.grown_ns});
     }
     const auto keep = std::min(candidates.size(), wire::most_culprits);
     std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(keep),
                       candidates.end(), [](const Candidate& a, const Candidate& b) {
-                          return std::tie(a.grown_ns, a.culprit.culprit.ns) >
-                                 std::tie(b.grown_ns, b.culprit.culprit.ns);
+                          return std::tie(a.grown_ns, a.share.ns) >
+                                 std::tie(b.grown_ns, b.share.ns);
                       });
-    for (std::size_t i = 0; i < keep; ++i)
-        result.culprits.push_back(std::move(candidates[i].culprit));
+    for (const auto& [by, row, share, grown_ns] : std::span(candidates).first(keep)) {
+        wire::Culprit culprit{std::string(wire::wait_classes.at(by)),
+                              row != nullptr ? comm_of(row->key) : std::string(), share.ns,
+                              share.waits};
+        result.culprits.push_back({std::move(culprit), row != nullptr ? row->key.tgid : 0});
+    }
     return result;
 }
 

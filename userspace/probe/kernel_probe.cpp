@@ -79,32 +79,44 @@ struct Batch {
     std::vector<Value> values;
 };
 
-// Reads a whole hash map in batches. Entries that come or go meanwhile may be in it or not.
+// How far a map has been read. Opaque to us; the kernel uses the size of a key at most.
+struct Position {
+    std::uint64_t opaque[4] = {};
+    bool is_start = true;
+};
+
+// Reads a hash map in batches, from `from` on until its end or until `most` rows are passed; then
+// `from` says where to go on. Entries that come or go meanwhile may be in it or not.
 template <class Key, class Value, class Row>
-Result<void> read_rows(const bpf_map* map, Batch<Key, Value>& batch, std::vector<Row>& rows) {
+Result<void> read_rows(const bpf_map* map, Batch<Key, Value>& batch, std::vector<Row>& rows,
+                       Position& from, std::size_t most) {
     constexpr std::uint32_t step = 512;
     std::size_t count = 0;
-    std::uint64_t position[4] = {};  // opaque to us; the kernel uses the size of a key at most
-    bool first = true;
-    while (true) {
-        batch.keys.resize(count + step);
-        batch.values.resize(count + step);
+    while (count < most) {
+        batch.keys.resize(std::max(batch.keys.size(), count + step));
+        batch.values.resize(std::max(batch.values.size(), count + step));
         std::uint32_t got = step;
-        const int result =
-            bpf_map_lookup_batch(bpf_map__fd(map), first ? nullptr : position, position,
-                                 &batch.keys[count], &batch.values[count], &got, nullptr);
+        const int result = bpf_map_lookup_batch(
+            bpf_map__fd(map), from.is_start ? nullptr : from.opaque, from.opaque,
+            &batch.keys[count], &batch.values[count], &got, nullptr);
         const int error = errno;
         if (result != 0 && error != ENOENT) {
             return system_error("cannot read the map " + std::string(bpf_map__name(map)), error);
         }
         count += got;
-        first = false;
-        if (result != 0) break;  // ENOENT: that was the end
+        from.is_start = result != 0;  // ENOENT: that was the end
+        if (from.is_start) break;
     }
     rows.clear();
     for (std::size_t i = 0; i < count; ++i)
         rows.push_back({batch.keys[i], batch.values[i]});
     return {};
+}
+
+template <class Key, class Value, class Row>
+Result<void> read_rows(const bpf_map* map, Batch<Key, Value>& batch, std::vector<Row>& rows) {
+    Position from;
+    return read_rows(map, batch, rows, from, SIZE_MAX);
 }
 
 }  // namespace
@@ -124,6 +136,7 @@ struct KernelProbe::Impl {
     Batch<std::uint32_t, vp_vm> vms;
     Batch<std::uint32_t, vp_history> ended_waits;
     Batch<vp_culprit_key, vp_culprit> culprits;
+    Position next_culprits;
     Batch<vp_block_key, vp_block> block;
     Batch<vp_exit_key, vp_exits> exits;
     Batch<std::uint32_t, vp_device> devices;
@@ -243,6 +256,11 @@ Result<void> KernelProbe::read_exits(std::vector<ExitsRow>& rows) {
 
 Result<void> KernelProbe::read_culprits(std::vector<CulpritRow>& rows) {
     return read_rows(impl_->skeleton->maps.culprits, impl_->culprits, rows);
+}
+
+Result<void> KernelProbe::read_next_culprits(std::vector<CulpritRow>& rows) {
+    return read_rows(impl_->skeleton->maps.culprits, impl_->culprits, rows, impl_->next_culprits,
+                     VP_MAX_CULPRITS / 8);
 }
 
 Result<vp_failures> KernelProbe::read_failures() {

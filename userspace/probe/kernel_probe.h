@@ -67,6 +67,9 @@ class KernelProbe {
     Result<void> read_exits(std::vector<ExitsRow>& rows);
     Result<void> read_ended_waits(std::vector<EndedWaitsRow>& rows);
     Result<void> read_culprits(std::vector<CulpritRow>& rows);
+    // The next rows of them, from where the last call ended; `rows` gets some 2000 at most. All
+    // have had their turn after eight calls, after one on a host with few.
+    Result<void> read_next_culprits(std::vector<CulpritRow>& rows);
     Result<vp_failures> read_failures();
     // What the first agent said that used these maps; `if_none` is said where none was.
     Result<vp_agents> agree(const vp_agents& if_none);

@@ -1,6 +1,7 @@
 #include "userspace/sample/sampler.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
@@ -70,8 +71,11 @@ wire::Frame& Sampler::sample() {
     }
     const auto domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
     uuids_.clear();
-    for (const auto& domain : domains) {
-        if (domain.process) uuids_[*domain.process] = domain.uuid;
+    const auto waited = [](const VmCounters& vm) { return !vm.block_ahead.empty(); };
+    if (std::ranges::any_of(report_.vms, waited)) {  // then they are asked for
+        for (const auto& domain : domains) {
+            if (domain.process) uuids_[*domain.process] = domain.uuid;
+        }
     }
     for (const auto& domain : domains)
         frame_.vms.push_back(to_vm(domain));
@@ -91,7 +95,7 @@ wire::Frame& Sampler::sample() {
 
 void Sampler::find_processes() {
     if (const auto candidates = source_.candidates()) {
-        processes_.update(*candidates);
+        processes_.update(*candidates, source_.candidates_live());
     } else {
         missing_["processes"] = candidates.error().message;
     }
@@ -149,7 +153,7 @@ void Sampler::name_culprit(const BlockCulprit& culprit,
 
 // Of a VM that waited the source knows which processes had the CPU; here they have names.
 void Sampler::name_culprits() {
-    std::map<std::uint64_t, wire::Vm*> by_pid;
+    std::unordered_map<std::uint64_t, wire::Vm*> by_pid;
     for (auto& vm : frame_.vms) {
         if (vm.ext->pid) by_pid[*vm.ext->pid] = &vm;
     }

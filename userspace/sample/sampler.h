@@ -47,8 +47,8 @@ class Sampler {
     DomainList domains_;
     VmRates rates_;
     SourceReport report_;
-    std::map<ProcessKey, const VmCounters*> counters_;
-    std::map<ProcessKey, std::string> uuids_;  // of the VMs that run
+    ByProcess<const VmCounters*> counters_;
+    ByProcess<std::string> uuids_;  // of the VMs that run
     std::vector<ProcessKey> watched_;
     std::optional<std::chrono::steady_clock::time_point> last_;
     std::map<std::string, std::string> missing_;

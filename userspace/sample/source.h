@@ -3,12 +3,14 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -24,6 +26,15 @@ struct ProcessKey {
     // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison for a pointer
     auto operator<=>(const ProcessKey&) const = default;
 };
+
+struct HashOfProcess {
+    std::size_t operator()(const ProcessKey& process) const noexcept {
+        return static_cast<std::size_t>(process.pid) + process.start_ticks * 0x9e3779b97f4a7c15;
+    }
+};
+
+template <class Value>
+using ByProcess = std::unordered_map<ProcessKey, Value, HashOfProcess>;
 
 // Whom a device served while requests of a VM waited; see wire::BlockAhead.
 struct BlockCulprit {
@@ -87,6 +98,9 @@ class VmSource {
     // Processes that may be VMs and that the source knows before anybody told it of them. The
     // kernel side sees a qemu begin; /proc has to be searched.
     virtual Result<std::vector<pid_t>> candidates() = 0;
+
+    // Whether what candidates() gives is in ascending order and lives.
+    [[nodiscard]] virtual bool candidates_live() const { return false; }
 
     // Counts these processes from now on, and no others. Called when the set changes.
     virtual Result<void> watch(std::span<const ProcessKey> processes) = 0;

@@ -1,26 +1,26 @@
 #include "userspace/sample/vm_rates.h"
 
-#include <utility>
-
 namespace virtpulse::agent {
 
 void VmRates::advance(std::span<const VmCounters> vms,
                       std::optional<std::chrono::nanoseconds> elapsed) {
     elapsed_ = elapsed;
-    std::map<ProcessKey, Use> now;
+    ++sample_;
     for (const auto& vm : vms) {
-        const auto before = uses_.find(vm.process);
+        const auto [found, is_new] = uses_.try_emplace(vm.process);
+        Use& use = found->second;
         std::optional<std::uint64_t> base;
-        if (before != uses_.end()) {
-            base = before->second.cpu_ns;
+        if (!is_new) {
+            base = use.cpu_ns;
         } else if (elapsed && vm.since_birth) {
             base = 0;
         }
-        Use& use = now[vm.process];
-        use.cpu_ns = vm.cpu_ns;
+        use.grown_ns.reset();
         if (base && vm.cpu_ns >= *base) use.grown_ns = vm.cpu_ns - *base;
+        use.cpu_ns = vm.cpu_ns;
+        use.sample = sample_;
     }
-    uses_ = std::move(now);
+    std::erase_if(uses_, [this](const auto& entry) { return entry.second.sample != sample_; });
 }
 
 std::optional<double> VmRates::cpu_percent(const ProcessKey& process, std::uint64_t vcpus) const {

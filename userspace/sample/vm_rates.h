@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <optional>
 #include <span>
 
@@ -25,8 +24,10 @@ class VmRates {
     struct Use {
         std::uint64_t cpu_ns = 0;
         std::optional<std::uint64_t> grown_ns;
+        std::uint64_t sample = 0;  // that it was in last
     };
-    std::map<ProcessKey, Use> uses_;
+    ByProcess<Use> uses_;
+    std::uint64_t sample_ = 0;
     std::optional<std::chrono::nanoseconds> elapsed_;
 };
 

@@ -40,15 +40,22 @@ TEST_CASE("a VM's waits are those of its living and ended threads") {
     vp_history ended{};
     ended.counts[5] = 3;
     ended.merged = 1;
-    const EndedWaitsRow rows[] = {{10, ended}};
-    const vp_thread threads[] = {
-        thread(10, 10), {}, thread(20, 20), thread(10, VP_TID_CLAIMED), thread(10, 11)};
-    const vp_wait waits[] = {wait(5, 2, VP_BY_VM, 100), wait(1, 50, VP_BY_VM, 5000),
-                             wait(0, 1, VP_BY_IDLE, 9), wait(2, 60, VP_BY_VM, 6000),
-                             wait(23, 4, VP_BY_QUOTA, 7)};
-    const auto sums = fold_waits(threads, waits, rows);
+    const EndedWaitsRow rows[] = {{10, ended}, {30, ended}};
+    vp_thread threads[] = {thread(10, 10), {},
+                           thread(20, 20), thread(10, VP_TID_CLAIMED),
+                           thread(10, 11), thread(10, 12)};
+    const vp_wait waits[] = {wait(5, 2, VP_BY_VM, 100),   wait(1, 50, VP_BY_VM, 5000),
+                             wait(0, 1, VP_BY_IDLE, 9),   wait(2, 60, VP_BY_VM, 6000),
+                             wait(23, 4, VP_BY_QUOTA, 7), wait(6, 70, VP_BY_VM, 7000)};
+    const VmRow vms[] = {{20, {}}, {10, {}}};
+    Fold fold;
+    const auto uses = fold.fold(vms, threads, [](auto, auto) { return std::nullopt; });
+    REQUIRE(fold.places().size() == 4);
+    threads[5].tid = 0;  // it has ended since
+    std::vector<vp_history> sums(5);
+    fold_waits(uses, fold.places(), threads, waits, rows, sums);
     REQUIRE(sums.size() == 2);
-    const auto& sum = sums.at(10);
+    const auto& sum = sums[1];
     CHECK(sum.counts[5] == 5);
     CHECK(sum.counts[23] == 4);
     CHECK(std::accumulate(sum.counts, sum.counts + VP_WAIT_BUCKETS, 0ull) == 9);
@@ -56,7 +63,29 @@ TEST_CASE("a VM's waits are those of its living and ended threads") {
     CHECK(sum.by[VP_BY_VM].ns == 100);
     CHECK(sum.by[VP_BY_QUOTA].ns == 7);
     CHECK(sum.moves == 2);
-    CHECK(sums.at(20).by[VP_BY_IDLE].ns == 9);
+    CHECK(sums[0].by[VP_BY_IDLE].ns == 9);
+    CHECK(sums[0].merged == 0);
+}
+
+TEST_CASE("rows of culprits grow by what they have more than when they were read last") {
+    CulpritTable table;
+    table.note(row(10, 20, "", 100));
+    table.note(row(10, 0, "cc1plus", 50));
+    table.note(row(11, 20, "", 7));
+    CHECK(table.size() == 3);
+    REQUIRE(table.of(10).size() == 2);
+    CHECK(table.of(10)[0].grown_ns == 100);
+    table.note(row(10, 20, "", 130));
+    CHECK(table.of(10)[0].grown_ns == 30);
+    CHECK(table.of(10)[0].culprit.ns == 130);
+    CHECK(table.of(10)[1].grown_ns == 50);  // not read since
+    table.note(row(10, 20, "", 130));
+    CHECK(table.of(10)[0].grown_ns == 0);
+    table.remove(row(10, 20, "", 0).key);
+    CHECK(table.of(10).size() == 1);
+    table.keep_victims([](std::uint32_t tgid) { return tgid != 10; });
+    CHECK(table.of(10).empty());
+    CHECK(table.size() == 1);
 }
 
 TEST_CASE("quantiles are of what is new, and a first look has none") {
@@ -93,14 +122,18 @@ TEST_CASE("the worst culprits of the last interval come before those of all time
     history.by[VP_BY_QUOTA] = {900, 9};
     history.by[VP_BY_VM] = {10'100, 5};    // in rows of their own
     history.by[VP_BY_HOST] = {20'000, 5};  // likewise
-    std::vector<CulpritRow> rows{row(10, 20, "", 10'000), row(10, 30, "", 100),
-                                 row(10, 0, "cc1plus", 20'000)};
-    memory.advance(history, rows);
-    rows[1].culprit.ns += 50;
+    CulpritTable rows;
+    rows.note(row(10, 20, "", 10'000));
+    rows.note(row(10, 30, "", 100));
+    rows.note(row(10, 0, "cc1plus", 20'000));
+    memory.advance(history, rows.of(10));
+    rows.note(row(10, 20, "", 10'000));
+    rows.note(row(10, 30, "", 150));
+    rows.note(row(10, 0, "cc1plus", 20'000));
     history.by[VP_BY_QUOTA].ns += 20;
     history.by[VP_BY_KERNEL] = {10, 1};
     history.by[VP_BY_IDLE] = {5, 1};
-    const auto now = memory.advance(history, rows);
+    const auto now = memory.advance(history, rows.of(10));
     REQUIRE(now.culprits.size() == wire::most_culprits);
     CHECK(now.culprits[0].pid == 30);
     CHECK(now.culprits[0].culprit.who == "vm");

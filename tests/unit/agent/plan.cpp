@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/unit/agent/fake_tree.h"
+
 using namespace virtpulse::agent;
 
 namespace {
@@ -27,6 +29,16 @@ TEST_CASE("a kernel that has everything gets every program but the substitutes")
     CHECK(plan.programs.size() == program_needs().size() - 1);
     CHECK(!plan.loads("vp_getrq"));
     CHECK(!plan.queued_by_bio());
+}
+
+TEST_CASE("a KVM that comes after the programs were loaded is noticed") {
+    const FakeTree tree{{"sys/module/kvm/refcnt", "1"}};
+    const LateKvm late(tree.root());
+    CHECK(!late.noticed());
+    tree.write("sys/module/kvm_amd/refcnt", "0");
+    REQUIRE(late.noticed());
+    CHECK(late.noticed()->starts_with("the module kvm_amd came after this agent"));
+    CHECK(!LateKvm(tree.root()).noticed());
 }
 
 TEST_CASE("without KVM nothing is missing, and with a KVM that says nothing its figures are") {

@@ -69,6 +69,36 @@ TEST_CASE("a process is read once, and dropped when it ends") {
     }
 }
 
+TEST_CASE("of many that are known to live some are looked at in turn, and all that are not named") {
+    const FakeTree tree;
+    constexpr auto count = static_cast<pid_t>(2 * ProcessTable::least_in_turn + 1);
+    std::vector<pid_t> live;
+    for (pid_t pid = 1; pid <= count; ++pid) {
+        tree.process(pid, qemu, named_a, 500);
+        live.push_back(pid);
+    }
+    ProcessTable table(tree.root());
+    table.update(live, true);
+    CHECK(table.processes().size() == count);
+    for (pid_t pid = 1; pid <= count; ++pid)
+        tree.write("proc/" + std::to_string(pid) + "/stat", FakeTree::stat(pid, 500, 'Z'));
+    const auto left_after = [&](std::span<const pid_t> candidates, bool all_live) {
+        table.update(candidates, all_live);
+        return table.processes().size();
+    };
+    SECTION("in turn") {
+        CHECK(left_after(live, true) == ProcessTable::least_in_turn + 1);
+        CHECK(left_after(live, true) == 1);
+        CHECK(left_after(live, true) == 0);
+    }
+    SECTION("what is not named has ended, perhaps") {
+        CHECK(left_after(std::span(live).first(1), true) == 0);
+    }
+    SECTION("all, where a candidate may be dead") {
+        CHECK(left_after(live, false) == 0);
+    }
+}
+
 TEST_CASE("a process on its way to be a qemu is looked at again") {
     const FakeTree tree;
     const pid_t candidates[] = {10};
