@@ -181,6 +181,10 @@ class Reader {
         if (dom::object kvm; sub_object(object, "kvm", kvm)) read_kvm(kvm, out.kvm.emplace());
         out.cpu_moves = counter(object, "cpu_moves");
         out.node_moves = counter(object, "node_moves");
+        out.major_faults = counter(object, "major_faults");
+        if (dom::object cgroup; sub_object(object, "cgroup", cgroup)) {
+            read_cgroup(cgroup, out.cgroup.emplace());
+        }
         if (dom::object role; sub_object(object, "role", role)) read_role(role, out.role.emplace());
         if (dom::object wait; sub_object(object, "wait", wait)) read_wait(wait, out.wait.emplace());
         dom::array blocks;
@@ -194,6 +198,43 @@ class Reader {
             }
             read_block(block, out.block->emplace_back());
         }
+    }
+
+    void read_cgroup(dom::object object, CgroupExt& out) {
+        out.age_ms = counter(object, "age_ms").value_or(0);
+        out.periods = counter(object, "periods");
+        out.throttled_periods = counter(object, "throttled_periods");
+        out.throttled_ns = counter(object, "throttled_ns");
+        pressure(object, out.pressure);
+    }
+
+    void pressure(dom::object object, std::optional<PressureExt>& out) {
+        dom::object resources;
+        if (!sub_object(object, "pressure_us", resources)) return;
+        out.emplace();
+        stall(resources, "cpu", out->cpu);
+        stall(resources, "memory", out->memory);
+        stall(resources, "io", out->io);
+    }
+
+    // [some] or [some, full]
+    void stall(dom::object object, std::string_view key, std::optional<Stall>& out) {
+        dom::array times;
+        if (!array(object, key, Need::nothing, times)) return;
+        std::uint64_t full_us = 0;
+        out.emplace();
+        if (times.size() == 0 || times.size() > 2 ||
+            times.at(0).get(out->some_us) != simdjson::SUCCESS ||
+            (times.size() == 2 && times.at(1).get(full_us) != simdjson::SUCCESS)) {
+            return fail(FrameFault::wrong_type, key);
+        }
+        if (times.size() == 2) out->full_us = full_us;
+    }
+
+    void read_ksm(dom::object object, KsmExt& out) {
+        out.run = counter(object, "run").value_or(0);
+        out.shared_bytes = counter(object, "shared_bytes").value_or(0);
+        out.saved_bytes = counter(object, "saved_bytes").value_or(0);
     }
 
     void read_kvm(dom::object object, KvmCounters& out) {
@@ -321,6 +362,8 @@ class Reader {
         missing(object, out);
         out.cpus = counter(object, "cpus");
         out.mem_total_bytes = counter(object, "mem_total_bytes");
+        pressure(object, out.pressure);
+        if (dom::object ksm; sub_object(object, "ksm", ksm)) read_ksm(ksm, out.ksm.emplace());
         if (dom::object self; sub_object(object, "self", self)) cost(self, out.self.emplace());
     }
 

@@ -23,6 +23,7 @@ void ProcessTable::update(std::span<const pid_t> candidates) {
         // The rest of a process never changes; strings are only copied for another one.
         if (process.key != entry.process.key) process = entry.process;
         process.rss_bytes = entry.process.rss_bytes;
+        process.major_faults = entry.process.major_faults;
     }
     processes_.resize(count);
 }
@@ -55,6 +56,7 @@ bool ProcessTable::refresh(Entry& entry) {
         return false;
     }
     process.rss_bytes = stat->rss_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    process.major_faults = stat->major_faults;
     return true;
 }
 

@@ -27,6 +27,10 @@ Result<std::string_view> read_file(const std::string& path, std::string& buffer)
 
 Result<Fd> open_to_read(const std::string& path);
 
+// Raises the soft limit on open files to the hard one. How many there may then be; 0 where that
+// cannot be told.
+std::size_t raise_open_file_limit();
+
 // Stays open between reads, which spares the look-up of the path, and pins what it tells of: a file
 // of a process that has ended gives an error, never the figures of a later one with the same pid.
 class ReusedFile {

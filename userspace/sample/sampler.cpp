@@ -23,6 +23,13 @@ std::uint64_t count_ns(steady_clock::duration duration) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<nanoseconds>(duration).count());
 }
 
+// Half of the files that may be open are for threads (see ProcSource), some for each VM's process.
+CgroupEffort cgroup_effort() {
+    CgroupEffort effort;
+    effort.kept_open = std::min(effort.kept_open, raise_open_file_limit() / 4);
+    return effort;
+}
+
 }  // namespace
 
 std::optional<std::string> read_machine_id() {
@@ -40,6 +47,7 @@ Sampler::Sampler(const Options& options, VmSource& source, const LibvirtWatch* l
       host_(options.root),
       cost_(options.root),
       processes_(options.root),
+      cgroups_(options.root, cgroup_effort()),
       machine_id_(std::move(machine_id)),
       domains_(machine_id_.value_or(options.name)),
       boot_ns_(epoch_ns()) {}
@@ -62,6 +70,7 @@ wire::Frame& Sampler::sample() {
     missing_.clear();
     find_processes();
     read_counters();
+    cgroups_.sample(watched_, begin);
 
     std::shared_ptr<const LibvirtSnapshot> snapshot;
     if (libvirt_ != nullptr) {
@@ -74,7 +83,7 @@ wire::Frame& Sampler::sample() {
         if (domain.process) uuids_[*domain.process] = domain.uuid;
     }
     for (const auto& domain : domains)
-        frame_.vms.push_back(to_vm(domain));
+        frame_.vms.push_back(to_vm(domain, begin));
     name_culprits();
     ext.missing.merge(missing_);
 
@@ -165,7 +174,7 @@ void Sampler::name_culprits() {
     }
 }
 
-wire::Vm Sampler::to_vm(const Domain& domain) const {
+wire::Vm Sampler::to_vm(const Domain& domain, steady_clock::time_point now) const {
     wire::Vm vm;
     vm.name = domain.name;
     vm.uuid = domain.uuid;
@@ -184,6 +193,8 @@ wire::Vm Sampler::to_vm(const Domain& domain) const {
     ext.pid = static_cast<std::uint64_t>(domain.process->pid);
     ext.start = domain.start_ns;
     ext.rss_bytes = domain.rss_bytes;
+    ext.major_faults = domain.major_faults;
+    ext.cgroup = cgroups_.figures(*domain.process, now);
     const auto counters = counters_.find(*domain.process);
     if (counters == counters_.end()) return vm;
     vm.cpu = rates_.cpu_percent(*domain.process, domain.vcpus.value_or(1));

@@ -32,6 +32,7 @@ TEST_CASE("stat, with whatever name") {
         CHECK(stat->threads == 4);
         CHECK(stat->start_ticks == 4711);
         CHECK(stat->rss_pages == 390);
+        CHECK(stat->major_faults == 7);
         CHECK(!stat->is_dead());
     }
     const auto text = "42 (x)" + rest;

@@ -121,6 +121,26 @@ TEST_CASE("a VM too large for a datagram loses its histograms before what it wai
     CHECK(whole["vms"][0]["ext"]["wait"]["counts"].size() == wait_buckets);
 }
 
+TEST_CASE("a VM that is still too large loses its cgroup's figures before what it waited for") {
+    auto sample = make_sample(1, 1);
+    auto& ext = *sample.vms[0].ext;
+    ext.wait.emplace().p99_ns = 5;
+    EncodedSample out;
+    const auto told = [&](std::size_t reasons) {
+        ext.kvm->reasons.assign(reasons, {"io_instruction", 1000, 1000});
+        encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+        return json::parse(out.json.back())["vms"].at(0)["ext"];
+    };
+    bool lost_cgroup_alone = false;
+    for (std::size_t reasons = 0; reasons < 40; ++reasons) {
+        const auto ext_told = told(reasons);
+        if (!ext_told.is_object()) break;
+        CHECK((ext_told.contains("wait") || !ext_told.contains("cgroup")));
+        lost_cgroup_alone |= ext_told.contains("wait") && !ext_told.contains("cgroup");
+    }
+    CHECK(lost_cgroup_alone);
+}
+
 TEST_CASE("a VM too large for a datagram of its own loses its ext, not its place") {
     auto sample = make_sample(1, 1);
     sample.vms[0].ext->block->resize(40, sample.vms[0].ext->block->at(0));
