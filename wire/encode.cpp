@@ -42,7 +42,14 @@ void write_counts(JsonWriter& json, std::string_view key,
 
 // What a VM says that does not fit a datagram otherwise, each without what those after it are
 // without as well. Of histograms the quantiles say the most.
-enum class Detail { standard, without_waits, without_cgroup, without_histograms, extended };
+enum class Detail {
+    standard,
+    without_waits,
+    without_cgroup,
+    without_histograms,
+    without_vcpus,
+    extended
+};
 
 void write_block_times(JsonWriter& json, const BlockCounters& block, Detail detail) {
     json.member("read_queue_ns", block.read_queue_ns);
@@ -188,6 +195,24 @@ void write_cgroup(JsonWriter& json, const CgroupExt& cgroup) {
     json.close('}');
 }
 
+void write_vcpus(JsonWriter& json, const std::vector<VcpuExt>& vcpus) {
+    if (vcpus.empty()) return;
+    json.key("vcpu");
+    json.open('[');
+    for (const auto& vcpu : vcpus) {
+        json.open('[');
+        json.number(vcpu.number);
+        json.number(vcpu.cpu_ns);
+        json.number(vcpu.run_delay_ns);
+        if (vcpu.wait_p50_ns && vcpu.wait_p99_ns) {
+            json.number(*vcpu.wait_p50_ns);
+            json.number(*vcpu.wait_p99_ns);
+        }
+        json.close(']');
+    }
+    json.close(']');
+}
+
 void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
     json.key("ext");
     json.open('{');
@@ -214,6 +239,8 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
     json.member("node_moves", ext.node_moves);
     json.member("major_faults", ext.major_faults);
     if (ext.cgroup && detail > Detail::without_cgroup) write_cgroup(json, *ext.cgroup);
+    json.member("smt_shared_vcpus_sampled", ext.smt_shared_vcpus_sampled);
+    if (detail > Detail::without_vcpus) write_vcpus(json, ext.vcpu);
     json.close('}');
 }
 
@@ -396,8 +423,8 @@ void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagr
         one.clear();
         JsonWriter json(one);
         write_vm(json, vm, detail);
-        for (const auto less : {Detail::without_histograms, Detail::without_cgroup,
-                                Detail::without_waits, Detail::standard}) {
+        for (const auto less : {Detail::without_vcpus, Detail::without_histograms,
+                                Detail::without_cgroup, Detail::without_waits, Detail::standard}) {
             if (one.size() <= room_later || !extended) break;
             one.clear();
             JsonWriter shorter(one);

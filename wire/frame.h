@@ -169,6 +169,18 @@ struct CgroupExt {
     bool operator==(const CgroupExt&) const = default;
 };
 
+// One vCPU: its thread's whole life, but for the quantiles.
+struct VcpuExt {
+    std::uint64_t number = 0;
+    std::uint64_t cpu_ns = 0;
+    std::uint64_t run_delay_ns = 0;
+    std::optional<std::uint64_t> wait_p50_ns;  // of its waits for a CPU in the last interval
+    std::optional<std::uint64_t> wait_p99_ns;
+
+    bool operator==(const VcpuExt&) const = default;
+};
+inline constexpr std::size_t most_vcpus_told = 1024;
+
 struct VmExt {
     std::optional<std::uint64_t> pid;
     std::optional<std::uint64_t> start;  // start of the process, ns since the host booted
@@ -188,6 +200,11 @@ struct VmExt {
     std::optional<std::uint64_t> node_moves;    // and onto one of another NUMA node
     std::optional<std::uint64_t> major_faults;  // in the process's whole life, all its threads
     std::optional<CgroupExt> cgroup;  // absent where it has none to itself, or was not read yet
+
+    // Of the vCPUs that ran in the last interval, those whose CPU was the sibling (SMT) of one that
+    // another VM's ran on; both as last seen. Absent where no CPU has a sibling.
+    std::optional<std::uint64_t> smt_shared_vcpus_sampled;
+    std::vector<VcpuExt> vcpu;  // by number; empty where it is not known
 
     bool operator==(const VmExt&) const = default;
 };

@@ -187,6 +187,8 @@ class Reader {
         }
         if (dom::object role; sub_object(object, "role", role)) read_role(role, out.role.emplace());
         if (dom::object wait; sub_object(object, "wait", wait)) read_wait(wait, out.wait.emplace());
+        out.smt_shared_vcpus_sampled = counter(object, "smt_shared_vcpus_sampled");
+        read_vcpus(object, out.vcpu);
         dom::array blocks;
         if (!array(object, "block", Need::nothing, blocks)) return;
         if (blocks.size() > most_blocks) return fail(FrameFault::out_of_range, "block");
@@ -206,6 +208,29 @@ class Reader {
         out.throttled_periods = counter(object, "throttled_periods");
         out.throttled_ns = counter(object, "throttled_ns");
         pressure(object, out.pressure);
+    }
+
+    // [number, cpu_ns, run_delay_ns] or with p50_ns and p99_ns after them
+    void read_vcpus(dom::object object, std::vector<VcpuExt>& out) {
+        dom::array vcpus;
+        if (!array(object, "vcpu", Need::nothing, vcpus)) return;
+        if (vcpus.size() > most_vcpus_told) return fail(FrameFault::out_of_range, "vcpu");
+        for (const auto element : vcpus) {
+            dom::array row;
+            VcpuExt vcpu;
+            if (element.get(row) != simdjson::SUCCESS || (row.size() != 3 && row.size() != 5) ||
+                row.at(0).get(vcpu.number) != simdjson::SUCCESS ||
+                row.at(1).get(vcpu.cpu_ns) != simdjson::SUCCESS ||
+                row.at(2).get(vcpu.run_delay_ns) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, "vcpu");
+            }
+            if (row.size() == 5 &&
+                (row.at(3).get(vcpu.wait_p50_ns.emplace()) != simdjson::SUCCESS ||
+                 row.at(4).get(vcpu.wait_p99_ns.emplace()) != simdjson::SUCCESS)) {
+                return fail(FrameFault::wrong_type, "vcpu");
+            }
+            out.push_back(vcpu);
+        }
     }
 
     void pressure(dom::object object, std::optional<PressureExt>& out) {

@@ -43,7 +43,7 @@ void ProcessTable::examine(pid_t pid) {
 }
 
 bool ProcessTable::refresh(Entry& entry) {
-    const auto text = entry.stat.read();
+    const auto text = entry.stat.read_one_short();
     if (!text) return false;
     const auto stat = parse_process_stat(*text);
     if (!stat || stat->is_dead()) return false;

@@ -8,11 +8,13 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/text.h"
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_block.h"
 #include "userspace/probe/fold_kvm.h"
 #include "userspace/probe/fold_wait.h"
+#include "userspace/probe/vcpu_figures.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
 #include "userspace/proc/cpu_nodes.h"
@@ -83,6 +85,7 @@ class EbpfSource final : public VmSource {
           probe_(std::move(probe)),
           search_(std::move(search)),
           devices_(root_),
+          siblings_(read_cpu_siblings(root_)),
           missing_(std::move(missing)),
           has_kvm_(has_kvm),
           measure_programs_(measure_programs) {}
@@ -112,6 +115,7 @@ class EbpfSource final : public VmSource {
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
     void report_waits(SourceReport& report);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
+    void report_vcpus(SourceReport& report);
     Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
@@ -121,12 +125,14 @@ class EbpfSource final : public VmSource {
     KernelProbe probe_;
     HypervisorSearch search_;
     BlockDevices devices_;
+    CpuSiblings siblings_;
     std::map<std::string, std::string> missing_;
     bool has_kvm_;
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_ = 0;
     std::map<ProcessKey, Watched> watched_;
     Fold fold_;
+    VcpuFigures vcpus_;
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
     std::vector<BlockRow> block_rows_;
@@ -348,6 +354,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report_waits(report);
     report_block(report);
     report_kvm(report);
+    report_vcpus(report);
     report_own_cost(report, uses);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
@@ -472,6 +479,25 @@ void EbpfSource::report_kvm(SourceReport& report) {
         sort_exits(*vm.kvm);
         // No guest of KVM, or one that has just begun: nothing to say.
         if (vm.kvm->exits == 0) vm.kvm.reset();
+    }
+}
+
+void EbpfSource::report_vcpus(SourceReport& report) {
+    auto vcpus = vcpus_.advance(
+        fold_.vcpus(), probe_.threads(), probe_.waits(),
+        [this](std::uint32_t tgid, std::uint32_t tid) -> std::optional<std::uint64_t> {
+            const auto comm = read_file(task_file(root_, tgid, tid, "comm"), buffer_);
+            return comm ? vcpu_number(trim(*comm)) : std::nullopt;
+        });
+    const auto on_shared_cores = count_on_shared_cores(vcpus.ran, siblings_);
+    for (auto& vm : report.vms) {
+        const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
+        if (const auto told = vcpus.by_tgid.find(tgid); told != vcpus.by_tgid.end()) {
+            vm.vcpu = std::move(told->second);
+        }
+        if (siblings_.empty()) continue;
+        const auto count = on_shared_cores.find(tgid);
+        vm.smt_shared_vcpus_sampled = count == on_shared_cores.end() ? 0 : count->second;
     }
 }
 

@@ -26,6 +26,7 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
                                   const AskRunning& ask_running) {
     uses_.clear();
     by_tgid_.clear();
+    vcpus_.clear();
     for (const auto& [tgid, vm] : vms) {
         by_tgid_[tgid] = uses_.size();
         VmUse& use = uses_.emplace_back();
@@ -34,7 +35,8 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         use.use = {vm.ended_run_ns, vm.ended_run_delay_ns, vm.ended_switches};
         std::ranges::copy(vm.ended_role_ns, use.role_ns.begin());
     }
-    for (const auto& thread : threads) {
+    for (std::uint32_t place = 0; place < threads.size(); ++place) {
+        const auto& thread = threads[place];
         const std::uint32_t tid = load(thread.tid);
         if (!is_used(tid)) continue;
         const auto found = by_tgid_.find(load(thread.tgid));
@@ -48,8 +50,10 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
                 use.switches = std::max(use.switches, now->switches);
             }
         }
+        const auto role = load(thread.role) % VP_ROLES;
+        if (role == VP_ROLE_VCPU) vcpus_.push_back({vm.tgid, tid, place, use});
         vm.use.run_ns += use.run_ns;
-        vm.role_ns[load(thread.role) % VP_ROLES] += use.run_ns;
+        vm.role_ns[role] += use.run_ns;
         vm.use.run_delay_ns += use.run_delay_ns;
         vm.use.switches += use.switches;
         ++vm.threads;

@@ -28,12 +28,23 @@ struct VmUse {
     std::uint64_t threads = 0;
 };
 
+// One living vCPU thread of a VM.
+struct VcpuUse {
+    std::uint32_t tgid = 0;
+    std::uint32_t tid = 0;
+    std::uint32_t place = 0;  // in the records of threads
+    ThreadUse use;            // in its whole life
+};
+
 // Asked for a thread that is on a CPU, whose record is as old as its last switch. Nothing where the
 // thread has gone meanwhile.
 using AskRunning = std::function<std::optional<ThreadUse>(std::uint32_t tgid, std::uint32_t tid)>;
 
 class Fold {
   public:
+    // The vCPUs that the last call of fold() found, by place.
+    [[nodiscard]] std::span<const VcpuUse> vcpus() const { return vcpus_; }
+
     // `vms` must have been read before `threads` are: a thread that ends between the two is then
     // missed for one sample and not counted twice. Valid until the next call.
     std::span<const VmUse> fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
@@ -42,6 +53,7 @@ class Fold {
   private:
     std::vector<VmUse> uses_;
     std::unordered_map<std::uint32_t, std::size_t> by_tgid_;
+    std::vector<VcpuUse> vcpus_;
 };
 
 // What an agent has to put right in pinned maps, when it starts, about the time without one.

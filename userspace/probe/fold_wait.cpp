@@ -22,9 +22,6 @@ std::uint32_t load(const __u32& member) {
     return std::atomic_ref(const_cast<__u32&>(member)).load(std::memory_order_relaxed);
 }
 
-// See VP_WAIT_BUCKETS.
-constexpr wire::Log2Scale wait_scale{1024, VP_WAIT_BUCKETS};
-
 std::optional<std::uint64_t> in_ns(std::optional<double> value) {
     return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
 }

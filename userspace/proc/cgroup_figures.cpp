@@ -155,11 +155,11 @@ Result<std::string_view> CgroupFigures::read_text(File& file) {
     if (!file.fd) {
         auto fd = open_to_read(file.path);
         if (!fd) return fd.error();
-        if (open_ >= effort_.kept_open) return read_whole(fd->get(), buffer_);
+        if (open_ >= effort_.kept_open) return read_short(fd->get(), buffer_);
         ++open_;
         file.fd = std::move(*fd);
     }
-    auto text = read_whole(file.fd.get(), buffer_);
+    auto text = read_short(file.fd.get(), buffer_);
     if (!text) {
         file.fd.reset();
         --open_;

@@ -10,7 +10,7 @@ namespace virtpulse::agent {
 namespace {
 
 std::optional<std::uint64_t> number_in(ReusedFile& file) {
-    const auto text = file.read();
+    const auto text = file.read_one_short();
     return text ? parse_number<std::uint64_t>(trim(*text)) : std::nullopt;
 }
 

@@ -18,7 +18,7 @@ HostSampler::HostSampler(const Root& root)
 // Nothing where the kernel has no PSI, or was started without.
 std::optional<wire::PressureExt> HostSampler::read_pressure() {
     const auto read = [](ReusedFile& file) {
-        const auto stall = and_then(file.read(), parse_pressure);
+        const auto stall = and_then(file.read_one_short(), parse_pressure);
         return stall ? std::optional(*stall) : std::nullopt;
     };
     wire::PressureExt pressure{read(cpu_pressure_), read(memory_pressure_), read(io_pressure_)};

@@ -209,6 +209,8 @@ wire::Vm Sampler::to_vm(const Domain& domain, steady_clock::time_point now) cons
     for (const auto& culprit : figures.block_ahead)
         name_culprit(culprit, *ext.block);
     ext.role = figures.role;
+    ext.vcpu = figures.vcpu;
+    ext.smt_shared_vcpus_sampled = figures.smt_shared_vcpus_sampled;
     if (figures.wait) {
         ext.wait = figures.wait->wait;
         ext.cpu_moves = figures.wait->moves;

@@ -103,6 +103,10 @@ TEST_CASE("a file that is kept open gives its text as it is now") {
     CHECK(file.read().value() == std::string(10000, 'y'));
     tree.write("proc/x", "");
     CHECK(file.read().value().empty());
+    tree.write("proc/x", "short");
+    CHECK(file.read_one_short().value() == "short");
+    tree.write("proc/x", std::string(4096, 'z'));
+    CHECK(file.read_one_short().value() == std::string(4096, 'z'));
 
     ReusedFile late(tree.path("proc/late").string());
     const auto missing = late.read();

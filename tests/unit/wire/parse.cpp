@@ -82,6 +82,9 @@ TEST_CASE("what is no frame is refused with its reason") {
          FrameFault::wrong_type},
         {with("{\"cputemp\"", R"({"ext":{"pressure_us":{"io":[1,-2]}},"cputemp")"),
          FrameFault::wrong_type},
+        {with("\"state\":5", R"("state":5,"ext":{"vcpu":[[0,1]]})"), FrameFault::wrong_type},
+        {with("\"state\":5", R"("state":5,"ext":{"vcpu":[[0,1,2,3]]})"), FrameFault::wrong_type},
+        {with("\"state\":5", R"("state":5,"ext":{"vcpu":[7]})"), FrameFault::wrong_type},
         {with("37.0", std::string(1000, '[') + std::string(1000, ']')), FrameFault::not_json},
     };
     for (const auto& row : rows) {

@@ -56,6 +56,8 @@ inline Vm make_vm(int i) {
     vm.ext->block = {{block}};
     vm.ext->kvm = KvmCounters{1, 2, 3, 4, 5, 6, {{"hlt", 7, 8}, {"npf", 9, 10}}};
     vm.ext->major_faults = 13;
+    vm.ext->smt_shared_vcpus_sampled = 1;
+    vm.ext->vcpu = {{0, 5, 6, 7, 8}, {2, 9, 10, {}, {}}};
     vm.ext->cgroup = CgroupExt{1500, 20, 3, 4000, PressureExt{Stall{5, 6}, {}, Stall{7, 0}}};
     return vm;
 }
