@@ -40,9 +40,16 @@ void write_counts(JsonWriter& json, std::string_view key,
     json.close(']');
 }
 
-// For a VM that does not fit a datagram otherwise. Brief: without histograms, of which the
-// quantiles say the most. Lean: without what the VM waited for as well.
-enum class Detail { standard, lean, brief, extended };
+// What a VM says that does not fit a datagram otherwise, each without what those after it are
+// without as well. Of histograms the quantiles say the most.
+enum class Detail {
+    standard,
+    without_waits,
+    without_cgroup,
+    without_histograms,
+    without_vcpus,
+    extended
+};
 
 void write_block_times(JsonWriter& json, const BlockCounters& block, Detail detail) {
     json.member("read_queue_ns", block.read_queue_ns);
@@ -52,7 +59,7 @@ void write_block_times(JsonWriter& json, const BlockCounters& block, Detail deta
     json.member("flush_ns", block.flush_ns);
     json.member("discard_ns", block.discard_ns);
     json.member("untimed_ops", block.untimed_ops);
-    if (detail == Detail::extended) {
+    if (detail > Detail::without_histograms) {
         write_counts(json, "read_latency", block.read_latency);
         write_counts(json, "write_latency", block.write_latency);
     }
@@ -116,7 +123,7 @@ void write_kvm(JsonWriter& json, const KvmCounters& kvm) {
 void write_wait(JsonWriter& json, const WaitExt& wait, Detail detail) {
     json.key("wait");
     json.open('{');
-    if (detail == Detail::extended) {
+    if (detail > Detail::without_histograms) {
         json.key("counts");
         json.open('[');
         for (const auto count : wait.counts)
@@ -161,6 +168,52 @@ void write_role(JsonWriter& json, const RoleExt& role) {
     json.close('}');
 }
 
+void write_pressure(JsonWriter& json, const PressureExt& pressure) {
+    const auto write = [&](std::string_view name, const std::optional<Stall>& stall) {
+        if (!stall) return;
+        json.key(name);
+        json.open('[');
+        json.number(stall->some_us);
+        if (stall->full_us) json.number(*stall->full_us);
+        json.close(']');
+    };
+    json.key("pressure_us");
+    json.open('{');
+    write("cpu", pressure.cpu);
+    write("memory", pressure.memory);
+    write("io", pressure.io);
+    json.close('}');
+}
+
+void write_cgroup(JsonWriter& json, const CgroupExt& cgroup) {
+    json.key("cgroup");
+    json.open('{');
+    json.member("age_ms", cgroup.age_ms);
+    json.member("periods", cgroup.periods);
+    json.member("throttled_periods", cgroup.throttled_periods);
+    json.member("throttled_ns", cgroup.throttled_ns);
+    if (cgroup.pressure) write_pressure(json, *cgroup.pressure);
+    json.close('}');
+}
+
+void write_vcpus(JsonWriter& json, const std::vector<VcpuExt>& vcpus) {
+    if (vcpus.empty()) return;
+    json.key("vcpu");
+    json.open('[');
+    for (const auto& vcpu : vcpus) {
+        json.open('[');
+        json.number(vcpu.number);
+        json.number(vcpu.cpu_ns);
+        json.number(vcpu.run_delay_ns);
+        if (vcpu.wait_p50_ns && vcpu.wait_p99_ns) {
+            json.number(*vcpu.wait_p50_ns);
+            json.number(*vcpu.wait_p99_ns);
+        }
+        json.close(']');
+    }
+    json.close(']');
+}
+
 void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
     json.key("ext");
     json.open('{');
@@ -182,9 +235,13 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
     }
     if (ext.kvm) write_kvm(json, *ext.kvm);
     if (ext.role) write_role(json, *ext.role);
-    if (ext.wait && detail != Detail::lean) write_wait(json, *ext.wait, detail);
+    if (ext.wait && detail > Detail::without_waits) write_wait(json, *ext.wait, detail);
     json.member("cpu_moves", ext.cpu_moves);
     json.member("node_moves", ext.node_moves);
+    json.member("major_faults", ext.major_faults);
+    if (ext.cgroup && detail > Detail::without_cgroup) write_cgroup(json, *ext.cgroup);
+    json.member("smt_shared_vcpus_sampled", ext.smt_shared_vcpus_sampled);
+    if (detail > Detail::without_vcpus) write_vcpus(json, ext.vcpu);
     json.close('}');
 }
 
@@ -269,6 +326,15 @@ void write_host_ext(JsonWriter& json, const HostExt& ext, const std::optional<Pa
     }
     json.member("cpus", ext.cpus);
     json.member("mem_total_bytes", ext.mem_total_bytes);
+    if (ext.pressure) write_pressure(json, *ext.pressure);
+    if (ext.ksm) {
+        json.key("ksm");
+        json.open('{');
+        json.member("run", ext.ksm->run);
+        json.member("shared_bytes", ext.ksm->shared_bytes);
+        json.member("saved_bytes", ext.ksm->saved_bytes);
+        json.close('}');
+    }
     if (ext.self) write_self(json, *ext.self);
     json.close('}');
 }
@@ -364,7 +430,8 @@ void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagr
         one.clear();
         JsonWriter json(one);
         write_vm(json, vm, detail);
-        for (const auto less : {Detail::brief, Detail::lean, Detail::standard}) {
+        for (const auto less : {Detail::without_vcpus, Detail::without_histograms,
+                                Detail::without_cgroup, Detail::without_waits, Detail::standard}) {
             if (one.size() <= room_later || !extended) break;
             one.clear();
             JsonWriter shorter(one);

@@ -143,6 +143,45 @@ struct RoleExt {
     bool operator==(const RoleExt&) const = default;
 };
 
+// How long a resource was lacking, as the kernel's PSI counts it. Cumulative.
+struct Stall {
+    std::uint64_t some_us = 0;             // at least one task waited for it
+    std::optional<std::uint64_t> full_us;  // all did, so that nothing ran
+
+    bool operator==(const Stall&) const = default;
+};
+
+struct PressureExt {
+    std::optional<Stall> cpu;
+    std::optional<Stall> memory;
+    std::optional<Stall> io;
+
+    bool operator==(const PressureExt&) const = default;
+};
+
+// What the VM's own cgroup says of it. Cumulative since that was made.
+struct CgroupExt {
+    std::uint64_t age_ms = 0;  // since this was read: on large hosts a VM is read in its turn
+    std::optional<std::uint64_t> periods;  // of CPU quotas, in which it ran
+    std::optional<std::uint64_t> throttled_periods;
+    std::optional<std::uint64_t> throttled_ns;  // over all CPUs and directories of the VM
+    std::optional<PressureExt> pressure;
+
+    bool operator==(const CgroupExt&) const = default;
+};
+
+// One vCPU: its thread's whole life, but for the quantiles.
+struct VcpuExt {
+    std::uint64_t number = 0;
+    std::uint64_t cpu_ns = 0;
+    std::uint64_t run_delay_ns = 0;
+    std::optional<std::uint64_t> wait_p50_ns;  // of its waits for a CPU in the last interval
+    std::optional<std::uint64_t> wait_p99_ns;
+
+    bool operator==(const VcpuExt&) const = default;
+};
+inline constexpr std::size_t most_vcpus_told = 1024;
+
 struct VmExt {
     std::optional<std::uint64_t> pid;
     std::optional<std::uint64_t> start;  // start of the process, ns since the host booted
@@ -158,8 +197,15 @@ struct VmExt {
     std::optional<KvmCounters> kvm;  // absent for a VM that had no exit
     std::optional<RoleExt> role;
     std::optional<WaitExt> wait;
-    std::optional<std::uint64_t> cpu_moves;   // times a thread came onto another CPU than before
-    std::optional<std::uint64_t> node_moves;  // and onto one of another NUMA node
+    std::optional<std::uint64_t> cpu_moves;     // times a thread came onto another CPU than before
+    std::optional<std::uint64_t> node_moves;    // and onto one of another NUMA node
+    std::optional<std::uint64_t> major_faults;  // in the process's whole life, all its threads
+    std::optional<CgroupExt> cgroup;  // absent where it has none to itself, or was not read yet
+
+    // Of the vCPUs that ran in the last interval, those whose CPU was the sibling (SMT) of one that
+    // another VM's ran on; both as last seen. Absent where no CPU has a sibling.
+    std::optional<std::uint64_t> smt_shared_vcpus_sampled;
+    std::vector<VcpuExt> vcpu;  // by number; empty where it is not known
 
     bool operator==(const VmExt&) const = default;
 };
@@ -219,6 +265,15 @@ struct Part {
     bool operator==(const Part&) const = default;
 };
 
+// Kernel samepage merging: memory that VMs share because it is the same.
+struct KsmExt {
+    std::uint64_t run = 0;           // 0: stopped, 1: runs, 2: stopped, and all unmerged
+    std::uint64_t shared_bytes = 0;  // kept once for several
+    std::uint64_t saved_bytes = 0;   // what it would take besides if it were not
+
+    bool operator==(const KsmExt&) const = default;
+};
+
 struct HostExt {
     std::optional<std::string> id;      // machine id
     std::optional<std::uint64_t> boot;  // start of the agent, ns since the Unix epoch
@@ -229,6 +284,8 @@ struct HostExt {
     std::map<std::string, std::string> missing;  // source -> why it says nothing
     std::optional<std::uint64_t> cpus;           // online
     std::optional<std::uint64_t> mem_total_bytes;
+    std::optional<PressureExt> pressure;
+    std::optional<KsmExt> ksm;
     std::optional<AgentCost> self;
 
     bool operator==(const HostExt&) const = default;

@@ -181,8 +181,14 @@ class Reader {
         if (dom::object kvm; sub_object(object, "kvm", kvm)) read_kvm(kvm, out.kvm.emplace());
         out.cpu_moves = counter(object, "cpu_moves");
         out.node_moves = counter(object, "node_moves");
+        out.major_faults = counter(object, "major_faults");
+        if (dom::object cgroup; sub_object(object, "cgroup", cgroup)) {
+            read_cgroup(cgroup, out.cgroup.emplace());
+        }
         if (dom::object role; sub_object(object, "role", role)) read_role(role, out.role.emplace());
         if (dom::object wait; sub_object(object, "wait", wait)) read_wait(wait, out.wait.emplace());
+        out.smt_shared_vcpus_sampled = counter(object, "smt_shared_vcpus_sampled");
+        read_vcpus(object, out.vcpu);
         dom::array blocks;
         if (!array(object, "block", Need::nothing, blocks)) return;
         if (blocks.size() > most_blocks) return fail(FrameFault::out_of_range, "block");
@@ -194,6 +200,66 @@ class Reader {
             }
             read_block(block, out.block->emplace_back());
         }
+    }
+
+    void read_cgroup(dom::object object, CgroupExt& out) {
+        out.age_ms = counter(object, "age_ms").value_or(0);
+        out.periods = counter(object, "periods");
+        out.throttled_periods = counter(object, "throttled_periods");
+        out.throttled_ns = counter(object, "throttled_ns");
+        pressure(object, out.pressure);
+    }
+
+    // [number, cpu_ns, run_delay_ns] or with p50_ns and p99_ns after them
+    void read_vcpus(dom::object object, std::vector<VcpuExt>& out) {
+        dom::array vcpus;
+        if (!array(object, "vcpu", Need::nothing, vcpus)) return;
+        if (vcpus.size() > most_vcpus_told) return fail(FrameFault::out_of_range, "vcpu");
+        for (const auto element : vcpus) {
+            dom::array row;
+            VcpuExt vcpu;
+            if (element.get(row) != simdjson::SUCCESS || (row.size() != 3 && row.size() != 5) ||
+                row.at(0).get(vcpu.number) != simdjson::SUCCESS ||
+                row.at(1).get(vcpu.cpu_ns) != simdjson::SUCCESS ||
+                row.at(2).get(vcpu.run_delay_ns) != simdjson::SUCCESS) {
+                return fail(FrameFault::wrong_type, "vcpu");
+            }
+            if (row.size() == 5 &&
+                (row.at(3).get(vcpu.wait_p50_ns.emplace()) != simdjson::SUCCESS ||
+                 row.at(4).get(vcpu.wait_p99_ns.emplace()) != simdjson::SUCCESS)) {
+                return fail(FrameFault::wrong_type, "vcpu");
+            }
+            out.push_back(vcpu);
+        }
+    }
+
+    void pressure(dom::object object, std::optional<PressureExt>& out) {
+        dom::object resources;
+        if (!sub_object(object, "pressure_us", resources)) return;
+        out.emplace();
+        stall(resources, "cpu", out->cpu);
+        stall(resources, "memory", out->memory);
+        stall(resources, "io", out->io);
+    }
+
+    // [some] or [some, full]
+    void stall(dom::object object, std::string_view key, std::optional<Stall>& out) {
+        dom::array times;
+        if (!array(object, key, Need::nothing, times)) return;
+        std::uint64_t full_us = 0;
+        out.emplace();
+        if (times.size() == 0 || times.size() > 2 ||
+            times.at(0).get(out->some_us) != simdjson::SUCCESS ||
+            (times.size() == 2 && times.at(1).get(full_us) != simdjson::SUCCESS)) {
+            return fail(FrameFault::wrong_type, key);
+        }
+        if (times.size() == 2) out->full_us = full_us;
+    }
+
+    void read_ksm(dom::object object, KsmExt& out) {
+        out.run = counter(object, "run").value_or(0);
+        out.shared_bytes = counter(object, "shared_bytes").value_or(0);
+        out.saved_bytes = counter(object, "saved_bytes").value_or(0);
     }
 
     void read_kvm(dom::object object, KvmCounters& out) {
@@ -322,6 +388,8 @@ class Reader {
         missing(object, out);
         out.cpus = counter(object, "cpus");
         out.mem_total_bytes = counter(object, "mem_total_bytes");
+        pressure(object, out.pressure);
+        if (dom::object ksm; sub_object(object, "ksm", ksm)) read_ksm(ksm, out.ksm.emplace());
         if (dom::object self; sub_object(object, "self", self)) cost(self, out.self.emplace());
     }
 

@@ -53,6 +53,10 @@ class CpuGroup:
                 (outside / "cgroup.procs").write_text(pid)
         self.path.rmdir()
 
+    @property
+    def version(self):
+        return self._version
+
     def take(self, pid):
         """Moves a process here."""
         (self.path / "cgroup.procs").write_text(str(pid))

@@ -1,12 +1,15 @@
 """What the agent still may do once it runs: its capabilities, and what it is refused."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
+import time
 import unittest
 
 import agent_process
-from agent_process import AGENT, FAKE_QEMU, NAME, Agent, fake_qemu
+from agent_process import AGENT, FAKE_QEMU, NAME, Agent, fake_qemu, schedstat, threads_of
+from cpu_group import CpuGroup
 
 CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 2, 19
 # /proc/PID/io can be read by nobody but the process's user without the second.
@@ -18,6 +21,49 @@ def status(pid, tid):
     """Members of /proc/PID/task/TID/status, by name."""
     text = pathlib.Path(f"/proc/{pid}/task/{tid}/status").read_text()
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+@contextlib.contextmanager
+def unified_group(pid):
+    """A cgroup of version 2 with one process in it; None where nobody can make one."""
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    tops = [words[4] for words in mounts if words[words.index("-") + 1] == "cgroup2"]
+    if not tops:
+        yield None
+        return
+    path = pathlib.Path(tops[0]) / f"virtpulse-{NAME}"
+    path.mkdir()
+    try:
+        (path / "cgroup.procs").write_text(str(pid))
+        yield path
+    finally:
+        (path.parent / "cgroup.procs").write_text(str(pid))
+        path.rmdir()
+
+
+def kernel_figures(pid, group, unified):
+    """What the kernel says now of what a frame has: name -> number."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    figures = {"major_faults": int(fields[9]), "throttled_ns": group.throttled_ns()}
+    for tid in threads_of(pid):
+        name = pathlib.Path(f"/proc/{pid}/task/{tid}/comm").read_text()
+        if name.startswith("CPU 0/"):
+            figures["vcpu 0"] = schedstat(pid, tid)[0]
+    if unified is not None and (unified / "cpu.pressure").exists():
+        some = (unified / "cpu.pressure").read_text().splitlines()[0]
+        figures["cpu pressure"] = int(some.rpartition("=")[2])
+    return figures
+
+
+def told_figures(ext):
+    """The same in the ext of a VM."""
+    figures = {"major_faults": ext["major_faults"],
+               "throttled_ns": ext["cgroup"]["throttled_ns"]}
+    if "pressure_us" in ext["cgroup"]:
+        figures["cpu pressure"] = ext["cgroup"]["pressure_us"]["cpu"][0]
+    for number, cpu_ns, *_ in ext.get("vcpu", []):
+        figures[f"vcpu {number}"] = cpu_ns
+    return figures
 
 
 class PrivilegesTest(unittest.TestCase):
@@ -71,6 +117,40 @@ class PrivilegesTest(unittest.TestCase):
                         lambda sample: sample.named(f"{NAME}late") and
                         sample.vm(f"{NAME}late")["ext"].get("threads", 0) >= 3)
                 self.assertEqual(agent.samples.next().missing, {})
+
+    def test_it_still_reads_cgroups_faults_and_pressure(self):
+        """Of a VM under a quota, each between what the kernel said just before and just after."""
+        with fake_qemu(f"{NAME}cg", "-smp", "1", FAKE_QEMU_THREADS=2, FAKE_QEMU_LOAD=100) as vm, \
+                CpuGroup(f"virtpulse-{NAME}", quota_percent=20) as group:
+            group.take(vm.pid)
+            where = unified_group(vm.pid) if group.version == 1 else \
+                contextlib.nullcontext(group.path)
+            with where as unified:
+                for source in ("ebpf", "proc"):
+                    with self.subTest(source):
+                        self.check_figures(source, vm.pid, group, unified)
+
+    def check_figures(self, source, pid, group, unified):
+        with Agent("--source", source, "--libvirt", "none", "--interval", "200ms") as agent:
+            def is_fresh(sample):
+                cgroup = next((vm["ext"].get("cgroup", {}) for vm in sample.named(f"{NAME}cg")), {})
+                return cgroup.get("age_ms") == 0 and cgroup.get("throttled_ns", 0) > 0
+
+            agent.samples.first(is_fresh)
+            before = kernel_figures(pid, group, unified)
+            sample = agent.samples.first(is_fresh, time.time())
+            after = kernel_figures(pid, group, unified)
+        told = told_figures(sample.vm(f"{NAME}cg")["ext"])
+        if source == "ebpf":
+            self.assertIn("vcpu 0", told)
+        self.assertEqual("cpu pressure" in told, "cpu pressure" in before)
+        for name, value in told.items():
+            if name not in before:
+                continue
+            self.assertGreaterEqual(value, before[name], name)
+            self.assertLessEqual(value, after[name], name)
+        print(source, {name: (before.get(name), value, after.get(name))
+                       for name, value in told.items()})
 
     def test_what_it_writes_to_must_be_open_before(self):
         """A file to write that is named later is not made: here by way of /proc."""

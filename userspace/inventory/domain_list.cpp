@@ -49,6 +49,7 @@ void set_process(const QemuProcess& process, Domain& domain) {
     domain.process = process.key;
     domain.start_ns = process.start_ns;
     domain.rss_bytes = process.rss_bytes;
+    domain.major_faults = process.major_faults;
     if (!domain.vcpus) domain.vcpus = process.guest.vcpus;
     if (!domain.ram_kib) domain.ram_kib = process.guest.memory_kib;
     if (!domain.max_ram_kib) domain.max_ram_kib = process.guest.max_memory_kib;

@@ -25,9 +25,10 @@ struct Domain {
     std::optional<std::uint64_t> vcpus;
     std::optional<std::uint64_t> ram_kib;
     std::optional<std::uint64_t> max_ram_kib;
-    std::optional<ProcessKey> process;       // absent where none runs
-    std::optional<std::uint64_t> start_ns;   // of the process, since the host booted
-    std::optional<std::uint64_t> rss_bytes;  // of the process
+    std::optional<ProcessKey> process;          // absent where none runs
+    std::optional<std::uint64_t> start_ns;      // of the process, since the host booted
+    std::optional<std::uint64_t> rss_bytes;     // of the process
+    std::optional<std::uint64_t> major_faults;  // likewise
     std::optional<std::uint64_t> libvirt_cpu_ns;
     std::vector<wire::BlockCounters> libvirt_block;
 };

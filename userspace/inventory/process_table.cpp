@@ -39,6 +39,7 @@ void ProcessTable::update(std::span<const pid_t> candidates, bool all_live) {
         // The rest of a process never changes; strings are only copied for another one.
         if (process.key != entry.process.key) process = entry.process;
         process.rss_bytes = entry.process.rss_bytes;
+        process.major_faults = entry.process.major_faults;
     }
     processes_.resize(count);
 }
@@ -58,7 +59,7 @@ void ProcessTable::examine(pid_t pid) {
 }
 
 bool ProcessTable::refresh(Entry& entry) {
-    const auto text = entry.stat.read();
+    const auto text = entry.stat.read_one_short();
     if (!text) return false;
     const auto stat = parse_process_stat(*text);
     if (!stat || stat->is_dead()) return false;
@@ -71,6 +72,7 @@ bool ProcessTable::refresh(Entry& entry) {
         return false;
     }
     process.rss_bytes = stat->rss_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    process.major_faults = stat->major_faults;
     return true;
 }
 

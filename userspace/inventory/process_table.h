@@ -20,6 +20,7 @@ struct QemuProcess {
     ProcessKey key;
     std::uint64_t start_ns = 0;  // since the host booted; as fine as the kernel's clock tick
     std::uint64_t rss_bytes = 0;
+    std::uint64_t major_faults = 0;
     std::string comm;
     QemuGuest guest;
 };

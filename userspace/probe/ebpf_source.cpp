@@ -8,11 +8,13 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/text.h"
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_block.h"
 #include "userspace/probe/fold_kvm.h"
 #include "userspace/probe/fold_wait.h"
+#include "userspace/probe/vcpu_figures.h"
 #include "userspace/proc/block_devices.h"
 #include "userspace/proc/clock.h"
 #include "userspace/proc/cpu_nodes.h"
@@ -74,6 +76,7 @@ class EbpfSource final : public VmSource {
           search_(std::move(search)),
           devices_(root_),
           late_kvm_(root_),
+          siblings_(read_cpu_siblings(root_)),
           missing_(std::move(missing)),
           has_kvm_(has_kvm),
           measure_programs_(measure_programs) {}
@@ -104,6 +107,7 @@ class EbpfSource final : public VmSource {
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
+    void report_vcpus(SourceReport& report);
     Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
@@ -114,6 +118,7 @@ class EbpfSource final : public VmSource {
     HypervisorSearch search_;
     BlockDevices devices_;
     LateKvm late_kvm_;
+    CpuSiblings siblings_;
     std::map<std::string, std::string> missing_;
     bool has_kvm_;
     bool measure_programs_;
@@ -121,6 +126,7 @@ class EbpfSource final : public VmSource {
     ByProcess<Watched> watched_;
     ByProcess<VmCounters*> by_process_;  // those of the report
     Fold fold_;
+    VcpuFigures vcpus_;
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
     std::vector<BlockRow> block_rows_;
@@ -358,6 +364,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
         by_process_[vm.process] = &vm;
     report_block(report);
     report_kvm(report);
+    report_vcpus(report);
     report_own_cost(report, uses);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
@@ -473,6 +480,25 @@ void EbpfSource::report_kvm(SourceReport& report) {
         sort_exits(*vm.kvm);
         // No guest of KVM, or one that has just begun: nothing to say.
         if (vm.kvm->exits == 0) vm.kvm.reset();
+    }
+}
+
+void EbpfSource::report_vcpus(SourceReport& report) {
+    auto vcpus = vcpus_.advance(
+        fold_.vcpus(), probe_.threads(), probe_.waits(),
+        [this](std::uint32_t tgid, std::uint32_t tid) -> std::optional<std::uint64_t> {
+            const auto comm = read_file(task_file(root_, tgid, tid, "comm"), buffer_);
+            return comm ? vcpu_number(trim(*comm)) : std::nullopt;
+        });
+    const auto on_shared_cores = count_on_shared_cores(vcpus.ran, siblings_);
+    for (auto& vm : report.vms) {
+        const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
+        if (const auto told = vcpus.by_tgid.find(tgid); told != vcpus.by_tgid.end()) {
+            vm.vcpu = std::move(told->second);
+        }
+        if (siblings_.empty()) continue;
+        const auto count = on_shared_cores.find(tgid);
+        vm.smt_shared_vcpus_sampled = count == on_shared_cores.end() ? 0 : count->second;
     }
 }
 

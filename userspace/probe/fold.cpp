@@ -27,6 +27,7 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
     uses_.clear();
     places_.clear();
     by_tgid_.clear();
+    vcpus_.clear();
     for (const auto& [tgid, vm] : vms) {
         by_tgid_[tgid] = uses_.size();
         VmUse& use = uses_.emplace_back();
@@ -47,8 +48,10 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         if (load(thread.on_cpu) != 0) {
             use.run_ns = std::max(use.run_ns, ask_running(vm.tgid, tid).value_or(0));
         }
+        const auto role = load(thread.role) % VP_ROLES;
+        if (role == VP_ROLE_VCPU) vcpus_.push_back({vm.tgid, tid, place, use});
         vm.use.run_ns += use.run_ns;
-        vm.role_ns[load(thread.role) % VP_ROLES] += use.run_ns;
+        vm.role_ns[role] += use.run_ns;
         vm.use.run_delay_ns += use.run_delay_ns;
         vm.use.switches += use.switches;
         ++vm.threads;

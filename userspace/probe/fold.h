@@ -28,6 +28,14 @@ struct VmUse {
     std::uint64_t threads = 0;
 };
 
+// One living vCPU thread of a VM.
+struct VcpuUse {
+    std::uint32_t tgid = 0;
+    std::uint32_t tid = 0;
+    std::uint32_t place = 0;  // in the records of threads
+    ThreadUse use;            // in its whole life
+};
+
 // Asked how long a thread has run in its life (ns) that is on a CPU, where the record is as old as
 // its last switch; it waits for nothing meanwhile. Nothing where the thread has gone.
 using AskRunning =
@@ -51,10 +59,14 @@ class Fold {
     // Valid until the next call of fold().
     [[nodiscard]] std::span<const UsedPlace> places() const { return places_; }
 
+    // The vCPUs that the last call of fold() found, by place.
+    [[nodiscard]] std::span<const VcpuUse> vcpus() const { return vcpus_; }
+
   private:
     std::vector<VmUse> uses_;
     std::vector<UsedPlace> places_;
     std::unordered_map<std::uint32_t, std::size_t> by_tgid_;
+    std::vector<VcpuUse> vcpus_;
 };
 
 // What an agent has to put right in pinned maps, when it starts, about the time without one.

@@ -29,9 +29,6 @@ void prefetch(const vp_history& history) {
         __builtin_prefetch(bytes + at);
 }
 
-// See VP_WAIT_BUCKETS.
-constexpr wire::Log2Scale wait_scale{1 << VP_WAIT_FIRST_SHIFT, VP_WAIT_BUCKETS};
-
 std::optional<std::uint64_t> in_ns(std::optional<double> value) {
     return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
 }

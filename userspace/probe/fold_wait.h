@@ -10,8 +10,12 @@
 #include "userspace/probe/fold.h"
 #include "userspace/probe/kernel_probe.h"
 #include "userspace/sample/source.h"
+#include "wire/histogram.h"
 
 namespace virtpulse::agent {
+
+// See VP_WAIT_BUCKETS.
+inline constexpr wire::Log2Scale wait_scale{1 << VP_WAIT_FIRST_SHIFT, VP_WAIT_BUCKETS};
 
 // Adds what one thread waited for to a sum.
 void add_history(vp_history& to, const vp_history& from);

@@ -1,6 +1,7 @@
 #include "userspace/proc/file.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,10 +31,32 @@ Result<std::string_view> read_whole(int fd, std::string& buffer) {
     }
 }
 
+Result<std::string_view> read_short(int fd, std::string& buffer) {
+    constexpr std::size_t longest = 4096;
+    if (buffer.size() < longest) buffer.resize(longest);
+    ssize_t got = 0;
+    do {
+        got = ::pread(fd, buffer.data(), longest, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) return system_error("cannot read");
+    const auto length = static_cast<std::size_t>(got);
+    if (length == longest) return read_whole(fd, buffer);
+    return std::string_view(buffer).substr(0, length);
+}
+
 Result<Fd> open_to_read(const std::string& path) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) return system_error("cannot open " + path);
     return fd;
+}
+
+std::size_t raise_open_file_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    rlimit raised = limit;
+    raised.rlim_cur = raised.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+    return limit.rlim_cur;
 }
 
 Result<std::string_view> read_file(const std::string& path, std::string& buffer) {
@@ -44,13 +67,14 @@ Result<std::string_view> read_file(const std::string& path, std::string& buffer)
     return text;
 }
 
-Result<std::string_view> ReusedFile::read() {
+Result<std::string_view> ReusedFile::read_by(Result<std::string_view> (*reader)(int,
+                                                                                std::string&)) {
     if (!fd_) {
         auto fd = open_to_read(path_);
         if (!fd) return std::move(fd).error();
         fd_ = std::move(*fd);
     }
-    auto text = read_whole(fd_.get(), buffer_);
+    auto text = reader(fd_.get(), buffer_);
     if (text) return text;
     fd_.reset();
     return text.error().within(path_);

@@ -1,7 +1,5 @@
 #include "userspace/proc/proc_source.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -11,15 +9,6 @@
 
 namespace virtpulse::agent {
 namespace {
-
-std::size_t raise_open_file_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-    rlimit raised = limit;
-    raised.rlim_cur = raised.rlim_max;
-    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
-    return limit.rlim_cur;
-}
 
 std::uint64_t now_since_epoch_ns() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();

@@ -92,6 +92,7 @@ ProcessCgroups parse_process_cgroups(std::string_view text) {
         const auto controllers = take_until(path, ':');
         if (!path.starts_with('/')) continue;
         if (id == "0" && controllers.empty()) cgroups.unified = path;
+        if (list_holds(controllers, "cpu")) cgroups.cpu = path;
         if (list_holds(controllers, "blkio")) cgroups.blkio = path;
     }
     return cgroups;
@@ -113,10 +114,13 @@ CgroupMounts parse_cgroup_mounts(std::string_view text) {
         const auto type = take_field(line);
         take_field(line);  // source
         const auto options = take_field(line);
-        auto& slot = type == "cgroup2" ? mounts.unified : mounts.blkio;
-        const bool wanted = type == "cgroup2" || (type == "cgroup" && list_holds(options, "blkio"));
-        if (wanted && !slot)
-            slot = CgroupMount{unescape(field[root_field]), unescape(field[point_field])};
+        const auto take = [&](std::optional<CgroupMount>& slot) {
+            if (!slot)
+                slot = CgroupMount{unescape(field[root_field]), unescape(field[point_field])};
+        };
+        if (type == "cgroup2") take(mounts.unified);
+        if (type == "cgroup" && list_holds(options, "cpu")) take(mounts.cpu);
+        if (type == "cgroup" && list_holds(options, "blkio")) take(mounts.blkio);
     }
     return mounts;
 }
@@ -132,6 +136,27 @@ std::optional<std::string> vm_cgroup(std::string_view process_path) {
     }
 }
 
+std::vector<fs::path> own_directories(const std::optional<CgroupMount>& mount,
+                                      const std::optional<std::string>& path, pid_t pid) {
+    const auto top_path = path ? vm_cgroup(*path) : std::nullopt;
+    const auto top = mount && top_path ? directory_of(*mount, *top_path) : std::nullopt;
+    if (!top) return {};
+    const bool may_hold_others = is_libvirts(top->filename().string());
+    std::string buffer;
+    std::vector<fs::path> own{*top};
+    for (std::size_t i = 0; i < own.size(); ++i) {
+        if (own.size() > most_directories) return {};
+        if (!may_hold_others && !holds_only(own[i], pid, buffer)) return {};
+        std::error_code error;
+        for (fs::directory_iterator entry(own[i], error), end; !error && entry != end;
+             entry.increment(error)) {
+            std::error_code ignored;
+            if (entry->is_directory(ignored)) own.push_back(entry->path());
+        }
+    }
+    return own;
+}
+
 std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid) {
     std::string buffer;
     const auto mount_text = read_file(root.procfs + "/self/mountinfo", buffer);
@@ -140,28 +165,13 @@ std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid) {
     const auto cgroup_text = read_file(root.procfs + "/" + std::to_string(pid) + "/cgroup", buffer);
     if (!cgroup_text) return {};
     const auto cgroups = parse_process_cgroups(*cgroup_text);
-
-    const auto& mount = mounts.blkio ? mounts.blkio : mounts.unified;
-    const auto& path = mounts.blkio ? cgroups.blkio : cgroups.unified;
-    const auto top_path = path ? vm_cgroup(*path) : std::nullopt;
-    const auto top = mount && top_path ? directory_of(*mount, *top_path) : std::nullopt;
-    if (!top) return {};
-
-    const bool may_hold_others = is_libvirts(top->filename().string());
     std::vector<std::uint64_t> ids;
-    std::vector<fs::path> to_do{*top};
-    for (std::size_t i = 0; i < to_do.size(); ++i) {
-        if (to_do.size() > most_directories) return {};
-        if (!may_hold_others && !holds_only(to_do[i], pid, buffer)) return {};
+    for (const auto& directory : mounts.blkio
+                                     ? own_directories(mounts.blkio, cgroups.blkio, pid)
+                                     : own_directories(mounts.unified, cgroups.unified, pid)) {
         struct stat status {};
-        if (::stat(to_do[i].c_str(), &status) != 0) return {};
+        if (::stat(directory.c_str(), &status) != 0) return {};
         ids.push_back(status.st_ino);
-        std::error_code error;
-        for (fs::directory_iterator entry(to_do[i], error), end; !error && entry != end;
-             entry.increment(error)) {
-            std::error_code ignored;
-            if (entry->is_directory(ignored)) to_do.push_back(entry->path());
-        }
     }
     return ids;
 }

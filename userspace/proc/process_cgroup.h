@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,9 +15,11 @@
 
 namespace virtpulse::agent {
 
-// Where a process is in the hierarchies that account block I/O: paths from the hierarchy's root.
+// Where a process is in the hierarchies that account CPU and block I/O: paths from the hierarchy's
+// root.
 struct ProcessCgroups {
-    std::optional<std::string> blkio;    // cgroup v1
+    std::optional<std::string> cpu;  // cgroup v1, as is the next
+    std::optional<std::string> blkio;
     std::optional<std::string> unified;  // cgroup v2
 };
 // Reads the text of /proc/PID/cgroup; what it does not understand is not there.
@@ -27,6 +30,7 @@ struct CgroupMount {
     std::string point;  // where it is mounted
 };
 struct CgroupMounts {
+    std::optional<CgroupMount> cpu;
     std::optional<CgroupMount> blkio;
     std::optional<CgroupMount> unified;
 };
@@ -38,10 +42,16 @@ CgroupMounts parse_cgroup_mounts(std::string_view text);
 // a slice, libvirt's "machine", a login session.
 std::optional<std::string> vm_cgroup(std::string_view process_path);
 
-// The inode numbers, which are the kernel's cgroup ids, of all directories of the process's block
-// I/O hierarchy (v1 where blkio is mounted, else v2) that are its own. Empty where there are none:
-// the directory is not made for one VM, or another process is in it, as with a qemu started by hand
-// from a shell. In one that libvirt made for the VM others may be: what they do is done for it.
+// All directories of a hierarchy that are the process's own, the topmost first; `path` is where it
+// is. Empty where there are none: the directory is not made for one VM, or another process is in
+// it, as with a qemu started by hand from a shell. In one that libvirt made for the VM others may
+// be: what they do is done for it.
+std::vector<std::filesystem::path> own_directories(const std::optional<CgroupMount>& mount,
+                                                   const std::optional<std::string>& path,
+                                                   pid_t pid);
+
+// The inode numbers, which are the kernel's cgroup ids, of those of the process's block I/O
+// hierarchy (v1 where blkio is mounted, else v2).
 std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid);
 
 }  // namespace virtpulse::agent

@@ -48,6 +48,7 @@ Result<ProcessStat> parse_process_stat(std::string_view text) {
 
     // Numbered as in proc(5), where the name is field 2.
     constexpr std::size_t state_field = 3;
+    constexpr std::size_t major_faults_field = 12;
     constexpr std::size_t threads_field = 20;
     constexpr std::size_t start_field = 22;
     constexpr std::size_t rss_field = 24;
@@ -55,12 +56,14 @@ Result<ProcessStat> parse_process_stat(std::string_view text) {
     std::array<std::string_view, rss_field + 1> field{};
     for (auto at = state_field; at < field.size(); ++at)
         field[at] = take_field(rest);
+    const auto faults = parse_number<std::uint64_t>(field[major_faults_field]);
     const auto threads = parse_number<std::uint64_t>(field[threads_field]);
     const auto start = parse_number<std::uint64_t>(field[start_field]);
     const auto rss = parse_number<std::int64_t>(field[rss_field]);
-    if (field[state_field].size() != 1 || !threads || !start || !rss)
+    if (field[state_field].size() != 1 || !faults || !threads || !start || !rss)
         return Error{"stat: cut short, or not numbers where numbers should be"};
     stat.state = field[state_field].front();
+    stat.major_faults = *faults;
     stat.threads = *threads;
     stat.start_ticks = *start;
     // The kernel's per-CPU counters may add up to less than nothing for a moment.

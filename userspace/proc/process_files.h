@@ -28,6 +28,7 @@ struct ProcessStat {
     std::uint64_t threads = 0;
     std::uint64_t start_ticks = 0;  // since the host booted
     std::uint64_t rss_pages = 0;
+    std::uint64_t major_faults = 0;  // of all its threads, also ended ones
 
     // Ended, and waiting for its parent to take notice.
     [[nodiscard]] bool is_dead() const { return state == 'Z' || state == 'X' || state == 'x'; }

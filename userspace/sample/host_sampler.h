@@ -7,6 +7,7 @@
 #include "userspace/proc/cpu_times.h"
 #include "userspace/proc/disk_busy.h"
 #include "userspace/proc/file.h"
+#include "userspace/proc/ksm.h"
 #include "userspace/proc/root.h"
 #include "userspace/proc/temperatures.h"
 #include "wire/frame.h"
@@ -23,10 +24,16 @@ class HostSampler {
     void sample(wire::Host& host, std::chrono::steady_clock::time_point now);
 
   private:
+    [[nodiscard]] std::optional<wire::PressureExt> read_pressure();
+
     ReusedFile stat_;
     ReusedFile meminfo_;
     DiskBusy disk_;
     Temperatures temperatures_;
+    Ksm ksm_;
+    ReusedFile cpu_pressure_;
+    ReusedFile memory_pressure_;
+    ReusedFile io_pressure_;
     std::optional<CpuTimes> last_;
 };
 

@@ -24,6 +24,13 @@ std::uint64_t count_ns(steady_clock::duration duration) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<nanoseconds>(duration).count());
 }
 
+// Half of the files that may be open are for threads (see ProcSource), some for each VM's process.
+CgroupEffort cgroup_effort() {
+    CgroupEffort effort;
+    effort.kept_open = std::min(effort.kept_open, raise_open_file_limit() / 4);
+    return effort;
+}
+
 }  // namespace
 
 std::optional<std::string> read_machine_id() {
@@ -41,6 +48,7 @@ Sampler::Sampler(const Options& options, VmSource& source, const LibvirtWatch* l
       host_(options.root),
       cost_(options.root),
       processes_(options.root),
+      cgroups_(options.root, cgroup_effort()),
       machine_id_(std::move(machine_id)),
       domains_(machine_id_.value_or(options.name)),
       boot_ns_(epoch_ns()) {}
@@ -63,6 +71,7 @@ wire::Frame& Sampler::sample() {
     missing_.clear();
     find_processes();
     read_counters();
+    cgroups_.sample(watched_, begin);
 
     std::shared_ptr<const LibvirtSnapshot> snapshot;
     if (libvirt_ != nullptr) {
@@ -78,7 +87,7 @@ wire::Frame& Sampler::sample() {
         }
     }
     for (const auto& domain : domains)
-        frame_.vms.push_back(to_vm(domain));
+        frame_.vms.push_back(to_vm(domain, begin));
     name_culprits();
     ext.missing.merge(missing_);
 
@@ -169,7 +178,7 @@ void Sampler::name_culprits() {
     }
 }
 
-wire::Vm Sampler::to_vm(const Domain& domain) const {
+wire::Vm Sampler::to_vm(const Domain& domain, steady_clock::time_point now) const {
     wire::Vm vm;
     vm.name = domain.name;
     vm.uuid = domain.uuid;
@@ -188,6 +197,8 @@ wire::Vm Sampler::to_vm(const Domain& domain) const {
     ext.pid = static_cast<std::uint64_t>(domain.process->pid);
     ext.start = domain.start_ns;
     ext.rss_bytes = domain.rss_bytes;
+    ext.major_faults = domain.major_faults;
+    ext.cgroup = cgroups_.figures(*domain.process, now);
     const auto counters = counters_.find(*domain.process);
     if (counters == counters_.end()) return vm;
     vm.cpu = rates_.cpu_percent(*domain.process, domain.vcpus.value_or(1));
@@ -202,6 +213,8 @@ wire::Vm Sampler::to_vm(const Domain& domain) const {
     for (const auto& culprit : figures.block_ahead)
         name_culprit(culprit, *ext.block);
     ext.role = figures.role;
+    ext.vcpu = figures.vcpu;
+    ext.smt_shared_vcpus_sampled = figures.smt_shared_vcpus_sampled;
     if (figures.wait) {
         ext.wait = figures.wait->wait;
         ext.cpu_moves = figures.wait->moves;

@@ -11,6 +11,7 @@
 #include "userspace/inventory/libvirt_watch.h"
 #include "userspace/inventory/process_table.h"
 #include "userspace/options.h"
+#include "userspace/proc/cgroup_figures.h"
 #include "userspace/sample/host_sampler.h"
 #include "userspace/sample/own_cost.h"
 #include "userspace/sample/source.h"
@@ -34,7 +35,8 @@ class Sampler {
     void find_processes();
     void read_counters();
     void name_culprits();
-    [[nodiscard]] wire::Vm to_vm(const Domain& domain) const;
+    [[nodiscard]] wire::Vm to_vm(const Domain& domain,
+                                 std::chrono::steady_clock::time_point now) const;
     void name_culprit(const BlockCulprit& culprit, std::vector<wire::BlockCounters>& blocks) const;
 
     Options options_;
@@ -43,6 +45,7 @@ class Sampler {
     HostSampler host_;
     OwnCost cost_;
     ProcessTable processes_;
+    CgroupFigures cgroups_;
     std::optional<std::string> machine_id_;
     DomainList domains_;
     VmRates rates_;

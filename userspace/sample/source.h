@@ -74,6 +74,8 @@ struct VmCounters {
     std::vector<BlockCulprit> block_ahead;  // since the agent began; the worst first on each device
     std::optional<wire::RoleExt> role;
     std::optional<WaitCounters> wait;
+    std::vector<wire::VcpuExt> vcpu;
+    std::optional<std::uint64_t> smt_shared_vcpus_sampled;
 };
 
 struct SourceReport {

@@ -41,6 +41,7 @@ TEST_CASE("/proc/PID/cgroup") {
         "7:cpu,cpuacct:/a\n6:io,blkio:/machine/qemu-1-a.libvirt-qemu/emulator\n"
         "1:name=systemd:/blkio\n0::/x:y\n");
     CHECK(both.blkio == "/machine/qemu-1-a.libvirt-qemu/emulator");
+    CHECK(both.cpu == "/a");
     CHECK(both.unified == "/x:y");
     for (const auto* text : {"", "0", "0:", "0::", "0::relative", "::", "6:blkio", "x\n\n:::\n"}) {
         CAPTURE(text);
@@ -59,6 +60,8 @@ TEST_CASE("cgroup mounts") {
         "41 31 0:37 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n"
         "42 31 0:37 / /elsewhere rw - cgroup2 cgroup2 rw\n"
         "cut off\n 1 2 3");
+    REQUIRE(mounts.cpu);
+    CHECK(mounts.cpu->point == "/sys/fs/cgroup/cpu");
     REQUIRE(mounts.blkio);
     CHECK(mounts.blkio->root == "/docker/1");
     CHECK(mounts.blkio->point == "/sys/fs/cgroup/my blkio");

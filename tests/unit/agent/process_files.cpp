@@ -32,6 +32,7 @@ TEST_CASE("stat, with whatever name") {
         CHECK(stat->threads == 4);
         CHECK(stat->start_ticks == 4711);
         CHECK(stat->rss_pages == 390);
+        CHECK(stat->major_faults == 7);
         CHECK(!stat->is_dead());
     }
     const auto text = "42 (x)" + rest;
@@ -102,6 +103,10 @@ TEST_CASE("a file that is kept open gives its text as it is now") {
     CHECK(file.read().value() == std::string(10000, 'y'));
     tree.write("proc/x", "");
     CHECK(file.read().value().empty());
+    tree.write("proc/x", "short");
+    CHECK(file.read_one_short().value() == "short");
+    tree.write("proc/x", std::string(4096, 'z'));
+    CHECK(file.read_one_short().value() == std::string(4096, 'z'));
 
     ReusedFile late(tree.path("proc/late").string());
     const auto missing = late.read();

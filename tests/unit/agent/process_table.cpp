@@ -45,6 +45,12 @@ TEST_CASE("a process is read once, and dropped when it ends") {
     table.update(candidates);
     REQUIRE(table.processes().size() == 1);
     CHECK(table.processes()[0].guest.name == "a");
+    CHECK(table.processes()[0].major_faults == 0);
+    tree.write("proc/10/stat", "10 (q) S 1 1 1 0 -1 1 1 1 42 1 1 1 1 1 20 0 3 0 500 1 26 0\n");
+    table.update({});
+    CHECK(table.processes()[0].major_faults == 42);
+    CHECK(table.processes()[0].rss_bytes ==
+          26 * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
 
     SECTION("it need not be named again") {
         table.update({});

@@ -111,6 +111,7 @@ TEST_CASE("a VM too large for a datagram loses its histograms before what it wai
     encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
     const auto frame = json::parse(out.json.back());
     const auto& told = frame["vms"].at(0)["ext"];
+    CHECK(!told.contains("vcpu"));
     CHECK(!told["block"][0].contains("read_latency"));
     CHECK(!told["wait"].contains("counts"));
     CHECK(told["wait"]["p99_ns"] == 5);
@@ -119,6 +120,43 @@ TEST_CASE("a VM too large for a datagram loses its histograms before what it wai
     encode_sample(sample, FrameStyle::extended, largest_datagram, out);
     const auto whole = json::parse(out.json.back());
     CHECK(whole["vms"][0]["ext"]["wait"]["counts"].size() == wait_buckets);
+}
+
+TEST_CASE("a VM too large for a datagram loses its single vCPUs first") {
+    auto sample = make_sample(1, 1);
+    for (std::uint64_t i = 3; i < 100; ++i)
+        sample.vms[0].ext->vcpu.push_back({i, 1234567890123, 123456789012, 4096, 123456});
+    EncodedSample out;
+    encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+    const auto told = json::parse(out.json.back())["vms"].at(0)["ext"];
+    CHECK(!told.contains("vcpu"));
+    CHECK(told.contains("cgroup"));
+    CHECK(told["block"][0].contains("read_latency"));
+    encode_sample(sample, FrameStyle::extended, largest_datagram, out);
+    const auto whole = json::parse(out.json.back())["vms"].at(0)["ext"];
+    CHECK(whole["vcpu"].size() == 99);
+    CHECK(whole["vcpu"][0] == json::array({0, 5, 6, 7, 8}));
+    CHECK(whole["vcpu"][1] == json::array({2, 9, 10}));
+}
+
+TEST_CASE("a VM that is still too large loses its cgroup's figures before what it waited for") {
+    auto sample = make_sample(1, 1);
+    auto& ext = *sample.vms[0].ext;
+    ext.wait.emplace().p99_ns = 5;
+    EncodedSample out;
+    const auto told = [&](std::size_t reasons) {
+        ext.kvm->reasons.assign(reasons, {"io_instruction", 1000, 1000});
+        encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+        return json::parse(out.json.back())["vms"].at(0)["ext"];
+    };
+    bool lost_cgroup_alone = false;
+    for (std::size_t reasons = 0; reasons < 40; ++reasons) {
+        const auto ext_told = told(reasons);
+        if (!ext_told.is_object()) break;
+        CHECK((ext_told.contains("wait") || !ext_told.contains("cgroup")));
+        lost_cgroup_alone |= ext_told.contains("wait") && !ext_told.contains("cgroup");
+    }
+    CHECK(lost_cgroup_alone);
 }
 
 TEST_CASE("a VM too large for a datagram of its own loses its ext, not its place") {

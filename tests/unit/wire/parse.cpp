@@ -76,6 +76,15 @@ TEST_CASE("what is no frame is refused with its reason") {
          FrameFault::out_of_range},
         {with("{\"cputemp\"", R"({"ext":{"part":[0,2]},"cputemp")"), FrameFault::out_of_range},
         {with("{\"cputemp\"", R"({"ext":[],"cputemp")"), FrameFault::wrong_type},
+        {with("{\"cputemp\"", R"({"ext":{"pressure_us":{"cpu":[]}},"cputemp")"),
+         FrameFault::wrong_type},
+        {with("{\"cputemp\"", R"({"ext":{"pressure_us":{"io":[1,2,3]}},"cputemp")"),
+         FrameFault::wrong_type},
+        {with("{\"cputemp\"", R"({"ext":{"pressure_us":{"io":[1,-2]}},"cputemp")"),
+         FrameFault::wrong_type},
+        {with("\"state\":5", R"("state":5,"ext":{"vcpu":[[0,1]]})"), FrameFault::wrong_type},
+        {with("\"state\":5", R"("state":5,"ext":{"vcpu":[[0,1,2,3]]})"), FrameFault::wrong_type},
+        {with("\"state\":5", R"("state":5,"ext":{"vcpu":[7]})"), FrameFault::wrong_type},
         {with("37.0", std::string(1000, '[') + std::string(1000, ']')), FrameFault::not_json},
     };
     for (const auto& row : rows) {

@@ -55,6 +55,10 @@ inline Vm make_vm(int i) {
     block.ahead = {{"host", 7}, {"00000000-0000-4000-8000-000000000001", 5}};
     vm.ext->block = {{block}};
     vm.ext->kvm = KvmCounters{1, 2, 3, 4, 5, 6, {{"hlt", 7, 8}, {"npf", 9, 10}}};
+    vm.ext->major_faults = 13;
+    vm.ext->smt_shared_vcpus_sampled = 1;
+    vm.ext->vcpu = {{0, 5, 6, 7, 8}, {2, 9, 10, {}, {}}};
+    vm.ext->cgroup = CgroupExt{1500, 20, 3, 4000, PressureExt{Stall{5, 6}, {}, Stall{7, 0}}};
     return vm;
 }
 
@@ -73,6 +77,8 @@ inline Frame make_sample(std::uint64_t sample, int vms) {
     frame.host.ext->sample = sample;
     frame.host.ext->missing = {{"libvirt", "no answer for 12 s"}};
     frame.host.ext->cpus = 2;
+    frame.host.ext->pressure = PressureExt{Stall{1, {}}, Stall{2, 3}, Stall{4, 5}};
+    frame.host.ext->ksm = KsmExt{1, 4096, 8192};
     frame.host.ext->self.emplace();
     frame.host.ext->self->cpu_ns = 5;
     for (int i = 0; i < vms; ++i)
