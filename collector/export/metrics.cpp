@@ -109,6 +109,19 @@ void put_own_metrics(MetricSink& sink, const Counters& counters, std::size_t omi
           static_cast<double>(counters.store_queued_rows.load()));
     level("virtpulse_store_failing", "1 while the database cannot be written.",
           counters.store_failing.load() ? 1 : 0);
+    if (counters.remote_write_on.load()) {
+        count("virtpulse_remote_write_samples_total", "Samples that the remote store took.",
+              counters.remote_write_samples);
+        count("virtpulse_remote_write_refused_samples_total", "Samples that it refused.",
+              counters.remote_write_refused_samples);
+        count("virtpulse_remote_write_dropped_samples_total",
+              "Samples that found no room while it could not be reached.",
+              counters.remote_write_dropped_samples);
+        count("virtpulse_remote_write_retries_total", "Requests that were sent again.",
+              counters.remote_write_retries);
+        level("virtpulse_remote_write_queued_bytes", "Packed bytes that wait to be sent.",
+              static_cast<double>(counters.remote_write_queued_bytes.load()));
+    }
     level("virtpulse_viewers", "Viewers that are connected.",
           static_cast<double>(counters.viewers.load()));
     count("virtpulse_viewers_refused_total", "Viewers that found all places taken.",
