@@ -21,6 +21,12 @@ Value share(const std::optional<double>& percent) {
     return percent ? Value(*percent / 100) : std::nullopt;
 }
 
+Value self(const MetricHost& host, std::optional<std::uint64_t> AgentCost::*member,
+           double unit = 1) {
+    const auto& ext = host.host->ext;
+    return ext && ext->self ? real((*ext->self).*member, unit) : std::nullopt;
+}
+
 template <class Of>
 struct Figure {
     MetricFamily family;
@@ -46,6 +52,25 @@ constexpr Figure<MetricHost> host_figures[] = {
      [](const MetricHost& h) { return h.host->mbtemp; }},
     {{"virtpulse_host_domains", gauge, "VMs of the host."},
      [](const MetricHost& h) { return Value(static_cast<double>(h.vms)); }},
+    {{"virtpulse_agent_cpu_seconds_total", counter, "CPU time of the host's agent."},
+     [](const MetricHost& h) { return self(h, &AgentCost::cpu_ns, 1e-9); }},
+    {{"virtpulse_agent_resident_memory_bytes", gauge, "Its resident memory."},
+     [](const MetricHost& h) { return self(h, &AgentCost::rss_bytes); }},
+    {{"virtpulse_agent_sample_duration_seconds", gauge, "Time that its newest sample took."},
+     [](const MetricHost& h) { return self(h, &AgentCost::sample_ns, 1e-9); }},
+    {{"virtpulse_agent_send_errors_total", counter, "Datagrams that a collector was not sent."},
+     [](const MetricHost& h) { return self(h, &AgentCost::send_errors); }},
+    {{"virtpulse_agent_late_samples_total", counter,
+      "Samples begun over half an interval too late."},
+     [](const MetricHost& h) { return self(h, &AgentCost::late_samples); }},
+    {{"virtpulse_agent_omitted_domains_total", counter, "VMs left out of frames, over all."},
+     [](const MetricHost& h) { return self(h, &AgentCost::omitted_vms); }},
+    {{"virtpulse_agent_update_failures_total", counter,
+      "Records that found no place in the kernel's maps."},
+     [](const MetricHost& h) { return self(h, &AgentCost::update_failures); }},
+    {{"virtpulse_agent_lost_completions_total", counter,
+      "Block requests whose end was never seen."},
+     [](const MetricHost& h) { return self(h, &AgentCost::lost_completions); }},
 };
 
 constexpr Figure<Vm> vm_figures[] = {
