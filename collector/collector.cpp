@@ -51,6 +51,12 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
         if (!receiver) return receiver.error();
         c.receivers_.push_back(std::move(*receiver));
     }
+    if (options.remote_write) {
+        c.remote_write_ =
+            std::make_unique<RemoteWrite>(*options.remote_write, c.grid_, c.counters_);
+        spdlog::info("metrics go to {} every {} s", options.remote_write->url.text(),
+                     options.remote_write->every.count());
+    }
 
     spdlog::info("frames on UDP {} ({} KiB of buffer), viewers on TCP {}, {}", udp->text(),
                  c.receivers_.front()->buffer_bytes() / 1024, tcp->text(),
@@ -99,6 +105,7 @@ void Collector::stop() {
     // Along the flow, so that each hands on what it has.
     if (archive_) archive_->interrupt();
     receivers_.clear();
+    remote_write_.reset();
     keeper_.reset();
     store_.reset();
     http_.reset();

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "collector/counters.h"
+#include "collector/export/remote_write.h"
 #include "collector/grid/keeper.h"
 #include "collector/ingest/receiver.h"
 #include "collector/options.h"
@@ -44,7 +45,8 @@ class Collector {
     std::unique_ptr<Archive> archive_;  // the same
     std::unique_ptr<Questions> questions_;
     std::unique_ptr<Relay> relay_;
-    std::unique_ptr<Http> http_;  // nothing with --http none
+    std::unique_ptr<Http> http_;                 // nothing with --http none
+    std::unique_ptr<RemoteWrite> remote_write_;  // nothing without --remote-write
     std::unique_ptr<Keeper> keeper_;
     std::unique_ptr<Gate> gate_;
     std::vector<std::unique_ptr<Receiver>> receivers_;

@@ -48,6 +48,13 @@ struct Counters {
     Count store_queued_rows = 0;
     std::atomic<bool> store_failing = false;
 
+    std::atomic<bool> remote_write_on = false;
+    Count remote_write_samples = 0;  // that the store took
+    Count remote_write_refused_samples = 0;
+    Count remote_write_dropped_samples = 0;  // made room for newer ones
+    Count remote_write_retries = 0;
+    Count remote_write_queued_bytes = 0;
+
     Count viewers = 0;  // connected now
     Count viewers_refused = 0;
     Count relayed_messages = 0;

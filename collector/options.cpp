@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <map>
@@ -36,6 +37,69 @@ CLI::Validator endpoint_check(std::uint16_t default_port) {
                 return endpoint ? std::string() : endpoint.error().message;
             },
             "ADDRESS[:PORT]"};
+}
+
+struct RemoteWriteText {
+    std::string url;
+    std::uint64_t every_s = 10;
+    std::uint64_t queue_bytes = std::uint64_t{64} << 20;
+    std::vector<std::string> labels;
+};
+
+// NAME=VALUE, as Prometheus lets labels be named; not one of those that the metrics have.
+Result<ExtraLabel> parse_label(const std::string& text) {
+    const auto equals = text.find('=');
+    const auto name = text.substr(0, equals);
+    const auto is_letter = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    };
+    const bool is_name =
+        !name.empty() && is_letter(name[0]) &&
+        std::ranges::all_of(name, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
+    if (!is_name || equals == std::string::npos || equals + 1 == text.size()) {
+        return Error{"'" + text + "' is not NAME=VALUE with a name of letters, digits and '_'"};
+    }
+    for (const auto* const taken :
+         {"__name__", "domain", "host", "reason", "target_device", "uuid"}) {
+        if (name == taken) return Error{"the label " + name + " is one of the metrics' own"};
+    }
+    return ExtraLabel{name, text.substr(equals + 1)};
+}
+
+void add_remote_write(CLI::App& app, RemoteWriteText& text) {
+    const auto message = [](const auto& parsed) {
+        return parsed ? std::string() : parsed.error().message;
+    };
+    app.add_option("--remote-write", text.url,
+                   "write what /metrics shows to a store as Prometheus does: http://HOST:PORT/PATH")
+        ->check([=](const std::string& url) { return message(parse_write_url(url)); })
+        ->type_name("URL");
+    app.add_option("--remote-write-every", text.every_s, "how often, as 10s or 1m (default 10s)")
+        ->transform(CLI::AsNumberWithUnit(std::map<std::string, std::uint64_t>{{"s", 1}, {"m", 60}},
+                                          CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3600}).description(""));
+    app.add_option("--remote-write-queue", text.queue_bytes,
+                   "how much is kept in memory while it cannot be sent, packed (default 64MiB)")
+        ->transform(CLI::AsSizeValue(false).description("SIZE"))
+        ->check(CLI::Range(std::uint64_t{1} << 10, std::uint64_t{1} << 34).description(""));
+    app.add_option("--remote-write-label", text.labels,
+                   "a label for all that is written, so that collectors differ; may be repeated")
+        ->check([=](const std::string& label) { return message(parse_label(label)); })
+        ->type_name("NAME=VALUE");
+}
+
+// Of texts that were checked one by one.
+Result<RemoteWriteOptions> remote_write_options(const RemoteWriteText& text) {
+    RemoteWriteOptions options{
+        *parse_write_url(text.url), std::chrono::seconds(text.every_s), text.queue_bytes, {}};
+    for (const auto& label : text.labels) {
+        auto parsed = *parse_label(label);
+        if (std::ranges::count(options.labels, parsed.name, &ExtraLabel::name) > 0) {
+            return Error{"--remote-write-label: " + parsed.name + " is there twice"};
+        }
+        options.labels.push_back(std::move(parsed));
+    }
+    return options;
 }
 
 void add_keep(CLI::App& app, const std::string& flag, std::chrono::seconds& keep,
@@ -150,6 +214,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         ->type_name("N")
         ->check(CLI::Range(1U, 64U).description(""))
         ->capture_default_str();
+    RemoteWriteText remote_write;
+    add_remote_write(app, remote_write);
     app.add_option("--replay-file", replay_file,
                    "which sealed frames have been; 'none' forgets at the end (default the "
                    "database's name and .replay)")
@@ -181,6 +247,14 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     options.default_database = database == default_database;
     if (database != "none") options.database = database;
     options.gate.max_skew = std::chrono::seconds(max_skew_s);
+    if (!remote_write.url.empty()) {
+        auto parsed = remote_write_options(remote_write);
+        if (!parsed) {
+            std::fprintf(stderr, "virtpulse-collector: %s\n", parsed.error().message.c_str());
+            return wrong_use;
+        }
+        options.remote_write = std::move(*parsed);
+    }
     if (!key_file.empty()) options.gate.key_file = key_file;
     if (replay_file.empty() && options.database) replay_file = *options.database + ".replay";
     if (!replay_file.empty() && replay_file != "none") options.gate.replay_file = replay_file;

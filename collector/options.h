@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/endpoint.h"
+#include "collector/export/remote_write.h"
 #include "collector/ingest/gate.h"
 #include "collector/store/retention.h"
 
@@ -23,6 +24,7 @@ struct Options {
     bool allow_plain = false;  // may listen beyond loopback
     GateRules gate;
     unsigned receivers = 1;  // threads
+    std::optional<RemoteWriteOptions> remote_write;
     std::string log_level = "info";
 };
 

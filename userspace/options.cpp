@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#include <utility>
+
+#include <boost/asio/ip/address.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -16,6 +20,7 @@ namespace virtpulse::agent {
 namespace {
 
 constexpr int wrong_use = 2;
+constexpr std::uint16_t metrics_port = 55080;
 constexpr std::size_t most_collectors = 64;
 constexpr std::streamsize largest_list = 1 << 20;
 
@@ -78,6 +83,21 @@ Result<void> add_collectors(const std::vector<std::string>& texts, const std::st
     return {};
 }
 
+// An IP address, as the agent listens before anybody could be asked for a name.
+Result<Endpoint> metrics_endpoint(const std::string& text, bool allow_plain) {
+    auto endpoint = parse_endpoint(text, metrics_port);
+    if (!endpoint) return endpoint;
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address(endpoint->host, error);
+    if (error) return Error{endpoint->text() + ": this is no IP address: give 127.0.0.1 or [::1]"};
+    if (!address.is_loopback() && !allow_plain) {
+        return Error{endpoint->text() +
+                     " is not a loopback address, and nobody is authenticated there: give "
+                     "127.0.0.1, or --allow-plain on a trusted network"};
+    }
+    return endpoint;
+}
+
 }  // namespace
 
 Result<std::chrono::milliseconds> parse_interval(std::string_view text) {
@@ -118,12 +138,14 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     std::string print;
     std::uint64_t count = 0;
     std::string pack = "zstd";
+    std::string prometheus;
+    bool allow_plain = false;
     bool check_config = false;
     bool unpin = false;
 
     app.add_option("--collector", collectors,
                    "Where frames go, again for several; port 55000 unless told "
-                   "(127.0.0.1 if none is given and nothing is printed)")
+                   "(127.0.0.1 if none is given, and no --print and no --prometheus)")
         ->type_name("HOST[:PORT]");
     app.add_option("--collectors-file", collectors_file,
                    "More of them, one HOST[:PORT] a line; # begins a comment")
@@ -153,6 +175,11 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     app.add_option("--libvirt", libvirt, "Whom to ask for names and states")
         ->type_name("URI|none")
         ->capture_default_str();
+    app.add_option("--prometheus", prometheus,
+                   "Let Prometheus fetch this host's metrics here; port 55080 unless told")
+        ->type_name("ADDRESS[:PORT]");
+    app.add_flag("--allow-plain", allow_plain,
+                 "Let that be beyond loopback, although nobody is authenticated there");
     app.add_option("--name", options.name, "Name of this host in its frames (its host name)")
         ->check([](const std::string& name) {
             return name.empty() || name.size() > wire::longest_name ? "1 to 255 bytes are needed"
@@ -196,6 +223,11 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         !added) {
         return refuse(added.error().message);
     }
+    if (!prometheus.empty()) {
+        auto endpoint = metrics_endpoint(prometheus, allow_plain);
+        if (!endpoint) return refuse("--prometheus " + endpoint.error().message);
+        options.prometheus = std::move(*endpoint);
+    }
     if (source != "auto") options.source = source == "ebpf" ? Source::ebpf : Source::proc;
     if (frames == "standard") options.frames = wire::FrameStyle::standard;
     if (!print.empty()) options.print = print == "json" ? Print::json : Print::table;
@@ -208,7 +240,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     if (maps->parsed()) options.mode = Mode::maps;
     if (check_config) options.mode = Mode::check_config;
     if (options.mode == Mode::run && options.collectors.empty() &&
-        options.print == Print::nothing) {
+        options.print == Print::nothing && !options.prometheus) {
         options.collectors.push_back({"127.0.0.1", frame_port});
     }
     return {std::move(options), 0};

@@ -26,6 +26,7 @@ struct Options {
     Source source = Source::automatic;
     wire::FrameStyle frames = wire::FrameStyle::extended;
     std::size_t max_datagram = wire::default_max_datagram;
+    std::optional<Endpoint> prometheus;          // where metrics can be fetched
     std::string key_file;                        // empty: frames go in plain
     bool pack = true;                            // sealed frames only
     std::string libvirt_uri = "qemu:///system";  // empty: libvirt is not asked

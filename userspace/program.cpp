@@ -15,6 +15,7 @@
 #include "userspace/emit/collectors.h"
 #include "userspace/emit/own_key.h"
 #include "userspace/emit/print.h"
+#include "userspace/emit/scrape.h"
 #include "userspace/probe/pinned_maps.h"
 #include "userspace/probe/pins.h"
 #include "userspace/sample/sampler.h"
@@ -58,6 +59,12 @@ Result<void> run(const Options& options) {
         if (!read) return read.error();
         key = std::move(*read);
     }
+    std::unique_ptr<Scrape> scrape;
+    if (options.prometheus) {
+        auto listening = Scrape::listen(*options.prometheus);  // while any port may still be taken
+        if (!listening) return listening.error();
+        scrape = std::move(*listening);
+    }
     // Before any thread: all of them leave these signals to this one.
     auto ticker = Ticker::make(options.interval);
     if (!ticker) return ticker.error();
@@ -76,6 +83,11 @@ Result<void> run(const Options& options) {
     }
     std::optional<LibvirtWatch> libvirt;
     if (!options.libvirt_uri.empty()) libvirt.emplace(options.libvirt_uri);
+
+    if (scrape) {
+        spdlog::info("metrics on http://{}/metrics", options.prometheus->text());
+        scrape->start();
+    }
 
     Sampler sampler(options, *chosen->source, libvirt ? &*libvirt : nullptr, read_machine_id());
     std::optional<Collectors> collectors;
@@ -110,6 +122,7 @@ Result<void> run(const Options& options) {
             }
             omitted_vms += datagrams.omitted_vms();
         }
+        if (scrape) scrape->show(frame);
         if (options.print != Print::nothing && !print_frame(frame, options, std::cout)) {
             break;  // nobody reads it any more
         }

@@ -319,7 +319,7 @@ void write_host_ext(JsonWriter& json, const HostExt& ext, const std::optional<Pa
         json.key("missing");
         json.open('{');
         for (const auto& [source, reason] : ext.missing) {
-            json.key(source);
+            json.text_key(source, longest_name);
             json.string(reason, longest_text);
         }
         json.close('}');

@@ -52,13 +52,14 @@ class JsonWriter {
         separate();
         append_number(value);
     }
-    // JSON has no infinity and no NaN: null.
+    // JSON has no infinity and no NaN: null. A zero loses its sign: "-0" is read back as the
+    // integer 0.
     void number(double value) {
         separate();
         if (!std::isfinite(value)) {
             out_ += "null";
         } else {
-            append_number(value);
+            append_number(value + 0.0);  // -0.0 + 0.0 is 0.0
         }
     }
     void null() {

@@ -14,7 +14,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include "collector/export/prometheus.h"
+#include "collector/export/metrics.h"
 #include "collector/query/text_result.h"
 #include "collector/serve/acceptor.h"
 #include "collector/serve/route.h"
@@ -72,8 +72,8 @@ std::string tag_of(const std::string& body) {
     return text;
 }
 
-std::string_view content_type(std::string_view operation) {
-    if (operation == "metrics") return prometheus_type;
+std::string_view content_type(std::string_view operation, std::string_view accept) {
+    if (operation == "metrics") return wire::exposition_type(wire::exposition_format(accept));
     return operation == "healthz" ? "text/plain" : json_type;
 }
 
@@ -165,13 +165,15 @@ asio::awaitable<Http::Response> Http::answer(Request request) {
         co_return failure(static_cast<http::status>(asked.error().code),
                           failure_name(asked.error().code), asked.error().message);
     }
-    const auto type = content_type(asked->operation);
+    const auto accept = text(request[http::field::accept]);
+    const auto type = content_type(asked->operation, accept);
     const auto bare_type = type.substr(0, type.find(';'));
-    if (!accepts(text(request[http::field::accept]), bare_type)) {
+    if (!accepts(accept, bare_type)) {
         co_return failure(http::status::not_acceptable, "not_acceptable",
                           "this is only had as " + std::string(bare_type));
     }
-    auto body = co_await body_of(asked->operation, std::move(asked->parameters));
+    auto body = co_await body_of(asked->operation, std::move(asked->parameters),
+                                 wire::exposition_format(accept));
     if (!body) {
         co_return failure(static_cast<http::status>(body.error().code),
                           failure_name(body.error().code), body.error().message);
@@ -189,9 +191,10 @@ asio::awaitable<Http::Response> Http::answer(Request request) {
     co_return response;
 }
 
-asio::awaitable<Result<std::string>> Http::body_of(std::string operation, Parameters parameters) {
+asio::awaitable<Result<std::string>> Http::body_of(std::string operation, Parameters parameters,
+                                                   wire::ExpositionFormat format) {
     if (operation == "healthz") co_return text_result("ok\n");
-    if (operation == "metrics") co_return text_result(prometheus_text(grid_, counters_));
+    if (operation == "metrics") co_return text_result(metrics_text(grid_, counters_, format));
     const auto found = co_await questions_.ask(std::move(operation), std::move(parameters));
     if (!found) co_return found.error();
     co_return text_result(

@@ -22,6 +22,7 @@
 #include "collector/grid/keeper.h"
 #include "collector/listen.h"
 #include "collector/query/questions.h"
+#include "wire/exposition.h"
 
 namespace virtpulse::collector {
 
@@ -51,8 +52,10 @@ class Http {
     boost::asio::awaitable<void> accept();
     boost::asio::awaitable<void> serve(Stream stream);
     boost::asio::awaitable<Response> answer(Request request);
+    // `format` is for the metrics.
     boost::asio::awaitable<Result<std::string>> body_of(std::string operation,
-                                                        Parameters parameters);
+                                                        Parameters parameters,
+                                                        wire::ExpositionFormat format);
     void close();
 
     SharedGrid& grid_;

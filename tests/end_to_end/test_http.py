@@ -210,8 +210,8 @@ class Http(unittest.TestCase):
 
     def test_promtool_accepts_the_metrics(self):
         _, text = self.get("/metrics")
-        line = (b'libvirt_domain_info_cpu_time_seconds_total{host="host 1/%",'
-                b'domain="guest \\"1\\"\\\\",uuid="' + UUID.encode() + b'"} ')
+        line = (b'libvirt_domain_info_cpu_time_seconds_total{domain="guest \\"1\\"\\\\",'
+                b'host="host 1/%",uuid="' + UUID.encode() + b'"} ')
         self.assertIn(line, text)
         self.assertAlmostEqual(float(text.split(line)[1].split()[0]), 11000e-9, 12)
         self.assertIn(b"virtpulse_frames_total 12\n", text)

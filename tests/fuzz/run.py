@@ -20,7 +20,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="virtpulse-fuzz-") as directory:
         done = subprocess.run(
             [program, f"-max_total_time={SECONDS}", "-max_len=66000", "-rss_limit_mb=1024",
-             "-timeout=10", "-print_final_stats=1", f"-artifact_prefix={directory}/", directory,
+             "-timeout=30", "-print_final_stats=1", f"-artifact_prefix={directory}/", directory,
              corpus], capture_output=True, text=True, errors="replace", check=False)
         lines = done.stderr.splitlines()
         print("\n".join(line for line in lines if line.startswith("stat::number_of_exec")))

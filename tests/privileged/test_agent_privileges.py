@@ -1,11 +1,16 @@
 """What the agent still may do once it runs: its capabilities, and what it is refused."""
 
 import contextlib
+import http.client
 import os
 import pathlib
+import re
+import shutil
+import socket
 import subprocess
 import time
 import unittest
+import unittest.mock
 
 import agent_process
 from agent_process import AGENT, FAKE_QEMU, NAME, Agent, fake_qemu, schedstat, threads_of
@@ -15,6 +20,21 @@ CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 2, 19
 # /proc/PID/io can be read by nobody but the process's user without the second.
 KEPT = {"ebpf": 1 << CAP_SYS_PTRACE, "proc": 1 << CAP_SYS_PTRACE | 1 << CAP_DAC_READ_SEARCH}
 NOBODY = 65534
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fetch(port, target="/metrics", method="GET", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request(method, target, headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer, text
 
 
 def status(pid, tid):
@@ -96,6 +116,49 @@ class PrivilegesTest(unittest.TestCase):
                 code, seconds = agent.end()
                 self.assertEqual(code, 0)
                 self.assertLess(seconds, 5)
+
+    def test_prometheus_can_fetch_what_the_frame_says(self):
+        port = free_port()
+        with fake_qemu(f"{NAME}scraped", FAKE_QEMU_THREADS=2), \
+                Agent("--source", "ebpf", "--libvirt", "none", "--interval", "200ms",
+                      "--prometheus", f"127.0.0.1:{port}") as agent:
+            seen = agent.samples.first(
+                lambda sample: sample.named(f"{NAME}scraped") and
+                sample.vm(f"{NAME}scraped")["ext"].get("cpu_ns") is not None)
+            before = seen.vm(f"{NAME}scraped")
+
+            def of_vm(text, name):
+                found = re.findall(rf'^{name}\{{domain="{NAME}scraped",host="[^"]+",'
+                                   rf'uuid="{before["uuid"]}"\}} (\S+)$', text, re.MULTILINE)
+                self.assertEqual(len(found), 1, text)
+                return float(found[0])
+            answer, text = fetch(port)
+            self.assertEqual(answer.status, 200, text)
+            after = agent.samples.next().vm(f"{NAME}scraped")
+            cpu_s = of_vm(text, "libvirt_domain_info_cpu_time_seconds_total")
+            self.assertGreaterEqual(cpu_s, before["ext"]["cpu_ns"] * 1e-9 - 1e-9)
+            self.assertLessEqual(cpu_s, after["ext"]["cpu_ns"] * 1e-9 + 1e-9)
+            self.assertEqual(of_vm(text, "libvirt_domain_info_vstate"), before["state"])
+            self.assertIn("\nvirtpulse_agent_cpu_seconds_total{", text)
+            self.assertNotIn("virtpulse_host_up", text)
+
+            answer, openmetrics = fetch(port, Accept="application/openmetrics-text;version=1.0.0")
+            self.assertTrue(answer.headers["Content-Type"].startswith("application/openmetrics-text"))
+            self.assertTrue(openmetrics.endswith("# EOF\n"))
+            self.assertEqual(fetch(port, "/")[0].status, 404)
+            self.assertEqual(fetch(port, method="POST")[0].status, 405)
+            self.assertEqual(fetch(port, method="HEAD"), (unittest.mock.ANY, ""))
+            # The sandbox is on, and a connection that is held open does not delay the end.
+            self.check_all_threads(agent, KEPT["ebpf"], 2)
+            with socket.create_connection(("127.0.0.1", port)):
+                code, seconds = agent.end()
+            self.assertEqual(code, 0)
+            self.assertLess(seconds, 5)
+        if not shutil.which("promtool"):
+            self.skipTest("promtool (Debian package prometheus) is not installed")
+        checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                                 text=True, timeout=30, check=False)
+        self.assertEqual((checked.returncode, checked.stdout, checked.stderr), (0, "", ""))
 
     def test_it_still_sees_what_is_of_other_users(self):
         """By /proc that needs the capability; by eBPF, threads born and adopted later."""

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "viewer/link/lookup.h"
+#include "base/lookup.h"
 #include "wire/message.h"
 
 namespace virtpulse::viewer {

@@ -14,9 +14,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/backoff.h"
 #include "base/endpoint.h"
 #include "base/result.h"
-#include "viewer/link/backoff.h"
 #include "viewer/link/status.h"
 
 namespace virtpulse::viewer {

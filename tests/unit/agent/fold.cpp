@@ -19,7 +19,7 @@ vp_thread thread(std::uint32_t tgid, std::uint32_t tid, std::uint64_t run_ns,
     return t;
 }
 
-std::optional<ThreadUse> nobody_runs(std::uint32_t, std::uint32_t) {
+std::optional<std::uint64_t> nobody_runs(std::uint32_t, std::uint32_t) {
     FAIL("asked for a thread that is on no CPU");
     return std::nullopt;
 }

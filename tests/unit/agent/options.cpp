@@ -47,6 +47,20 @@ TEST_CASE("without arguments the agent sends to this machine, with --print only 
     CHECK(printing.options->collectors.empty());
 }
 
+TEST_CASE(
+    "metrics are shown on loopback, elsewhere only when told twice, and nothing else is implied") {
+    const auto shown = parse({"--prometheus", "127.0.0.1"});
+    REQUIRE(shown.options);
+    CHECK(shown.options->prometheus == Endpoint{"127.0.0.1", 55080});
+    CHECK(shown.options->collectors.empty());
+    CHECK(parse({"--prometheus", "[::1]:9"}).options->prometheus == Endpoint{"::1", 9});
+    for (const auto* const text : {"0.0.0.0", "192.0.2.1:9", "[::]:9", "localhost", "::1:x", ""}) {
+        INFO(text);
+        CHECK(parse({"--prometheus", text}).options.has_value() == (*text == '\0'));
+    }
+    CHECK(parse({"--prometheus", "0.0.0.0:9", "--allow-plain"}).options->prometheus->port == 9);
+}
+
 TEST_CASE("collectors come from flags and a file, each once") {
     const std::string path = std::filesystem::temp_directory_path() /
                              ("virtpulse-collectors-" + std::to_string(::getpid()));

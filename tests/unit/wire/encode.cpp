@@ -63,6 +63,18 @@ TEST_CASE("what is not finite is null, what is unknown is absent or null") {
     CHECK(frame["vms"][0]["ext"]["run_delay_ns"] == 0);
 }
 
+TEST_CASE("what is written is written the same again: a zero has no sign, names are escaped") {
+    auto sample = make_sample(1, 1);
+    sample.host.cpu = -0.0;
+    sample.host.ext->missing = {{"a\"b\\", "no answer"}};
+    const auto written = sample_as_json(sample, FrameStyle::extended);
+    CHECK(json::parse(written)["ext"]["missing"]["a\"b\\"] == "no answer");
+    FrameParser parser;
+    Frame again;
+    REQUIRE_FALSE(parser.parse(written, again));
+    CHECK(sample_as_json(again, FrameStyle::extended) == written);
+}
+
 TEST_CASE("no block I/O is an empty list, unknown block I/O is none") {
     auto sample = make_sample(1, 2);
     sample.vms[0].ext->block->clear();

@@ -1,8 +1,8 @@
-#include "viewer/link/backoff.h"
+#include "base/backoff.h"
 
 #include <catch2/catch.hpp>
 
-namespace virtpulse::viewer {
+namespace virtpulse {
 namespace {
 
 using std::chrono::milliseconds;
@@ -25,4 +25,4 @@ TEST_CASE("jitter takes up to half of a wait away") {
 }
 
 }  // namespace
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse

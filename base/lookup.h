@@ -12,7 +12,7 @@
 #include "base/endpoint.h"
 #include "base/result.h"
 
-namespace virtpulse::viewer {
+namespace virtpulse {
 
 inline constexpr std::size_t most_addresses = 8;  // of one name
 
@@ -21,4 +21,4 @@ inline constexpr std::size_t most_addresses = 8;  // of one name
 boost::asio::awaitable<Result<std::vector<boost::asio::ip::tcp::endpoint>>> look_up(
     Endpoint endpoint, std::chrono::steady_clock::duration patience);
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse

@@ -1,4 +1,4 @@
-#include "viewer/link/lookup.h"
+#include "base/lookup.h"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -19,7 +19,7 @@
 
 #include "base/fd.h"
 
-namespace virtpulse::viewer {
+namespace virtpulse {
 namespace {
 
 namespace asio = boost::asio;
@@ -94,4 +94,4 @@ asio::awaitable<Result<Addresses>> look_up(Endpoint endpoint,
     co_return std::move(*answer);
 }
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <chrono>
 
-namespace virtpulse::viewer {
+namespace virtpulse {
 
 inline constexpr auto first_wait = std::chrono::milliseconds(500);
 inline constexpr auto longest_wait = std::chrono::milliseconds(30'000);
 
 // Doubles from half a second to half a minute. Each wait is drawn from the upper half of its span,
-// so that viewers that lost one collector together do not return together.
+// so that those who lost one peer together do not return together.
 class Backoff {
   public:
     // `random` is from 0 to 1.
@@ -26,4 +26,4 @@ class Backoff {
     std::chrono::milliseconds span_ = first_wait;
 };
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse

@@ -1,0 +1,163 @@
+#include "wire/metrics.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace virtpulse::wire {
+namespace {
+
+using Value = std::optional<double>;
+
+Value real(const std::optional<std::uint64_t>& value, double unit = 1) {
+    if (!value) return std::nullopt;
+    return static_cast<double>(*value) * unit;
+}
+
+Value ext(const Vm& vm, std::optional<std::uint64_t> VmExt::*member, double unit = 1) {
+    return vm.ext ? real((*vm.ext).*member, unit) : std::nullopt;
+}
+
+Value share(const std::optional<double>& percent) {
+    return percent ? Value(*percent / 100) : std::nullopt;
+}
+
+Value self(const MetricHost& host, std::optional<std::uint64_t> AgentCost::*member,
+           double unit = 1) {
+    const auto& ext = host.host->ext;
+    return ext && ext->self ? real((*ext->self).*member, unit) : std::nullopt;
+}
+
+template <class Of>
+struct Figure {
+    MetricFamily family;
+    Value (*value)(const Of&);
+};
+
+constexpr auto gauge = MetricType::gauge;
+constexpr auto counter = MetricType::counter;
+
+constexpr Figure<MetricHost> host_figures[] = {
+    {{"virtpulse_host_last_sample_timestamp_seconds", gauge,
+      "When its newest sample was taken, by its own clock."},
+     [](const MetricHost& h) { return Value(h.host->time); }},
+    {{"virtpulse_host_cpu_ratio", gauge, "Share of all CPUs that was busy."},
+     [](const MetricHost& h) { return share(h.host->cpu); }},
+    {{"virtpulse_host_memory_ratio", gauge, "Share of memory in use."},
+     [](const MetricHost& h) { return share(h.host->ram); }},
+    {{"virtpulse_host_disk_ratio", gauge, "Share of time the busiest disk did I/O."},
+     [](const MetricHost& h) { return share(h.host->disk); }},
+    {{"virtpulse_host_cpu_temperature_celsius", gauge, "Temperature of the CPU."},
+     [](const MetricHost& h) { return h.host->cputemp; }},
+    {{"virtpulse_host_board_temperature_celsius", gauge, "Temperature of the board."},
+     [](const MetricHost& h) { return h.host->mbtemp; }},
+    {{"virtpulse_host_domains", gauge, "VMs of the host."},
+     [](const MetricHost& h) { return Value(static_cast<double>(h.vms)); }},
+    {{"virtpulse_agent_cpu_seconds_total", counter, "CPU time of the host's agent."},
+     [](const MetricHost& h) { return self(h, &AgentCost::cpu_ns, 1e-9); }},
+    {{"virtpulse_agent_resident_memory_bytes", gauge, "Its resident memory."},
+     [](const MetricHost& h) { return self(h, &AgentCost::rss_bytes); }},
+    {{"virtpulse_agent_sample_duration_seconds", gauge, "Time that its newest sample took."},
+     [](const MetricHost& h) { return self(h, &AgentCost::sample_ns, 1e-9); }},
+    {{"virtpulse_agent_send_errors_total", counter, "Datagrams that a collector was not sent."},
+     [](const MetricHost& h) { return self(h, &AgentCost::send_errors); }},
+    {{"virtpulse_agent_late_samples_total", counter,
+      "Samples begun over half an interval too late."},
+     [](const MetricHost& h) { return self(h, &AgentCost::late_samples); }},
+    {{"virtpulse_agent_omitted_domains_total", counter, "VMs left out of frames, over all."},
+     [](const MetricHost& h) { return self(h, &AgentCost::omitted_vms); }},
+    {{"virtpulse_agent_update_failures_total", counter,
+      "Records that found no place in the kernel's maps."},
+     [](const MetricHost& h) { return self(h, &AgentCost::update_failures); }},
+    {{"virtpulse_agent_lost_completions_total", counter,
+      "Block requests whose end was never seen."},
+     [](const MetricHost& h) { return self(h, &AgentCost::lost_completions); }},
+};
+
+constexpr Figure<Vm> vm_figures[] = {
+    {{"libvirt_domain_info_vstate", gauge,
+      "State: 0 none, 1 running, 2 blocked, 3 paused, 4 shutting down, 5 shut off, 6 crashed,"
+      " 7 suspended."},
+     [](const Vm& vm) { return Value(static_cast<double>(vm.state)); }},
+    {{"libvirt_domain_info_cpu_time_seconds_total", counter, "CPU time of the VM's process."},
+     [](const Vm& vm) { return ext(vm, &VmExt::cpu_ns, 1e-9); }},
+    {{"libvirt_domain_info_virtual_cpus", gauge, "Virtual CPUs."},
+     [](const Vm& vm) { return ext(vm, &VmExt::vcpus); }},
+    {{"libvirt_domain_info_memory_usage_bytes", gauge, "Memory allocated to the guest."},
+     [](const Vm& vm) { return real(vm.ram, 1024); }},
+    {{"libvirt_domain_info_maximum_memory_bytes", gauge, "Memory it can be given."},
+     [](const Vm& vm) { return real(vm.maxram, 1024); }},
+    {{"libvirt_domain_memory_stats_rss_bytes", gauge, "Resident memory of the VM's process."},
+     [](const Vm& vm) { return ext(vm, &VmExt::rss_bytes); }},
+    {{"virtpulse_domain_cpu_ratio", gauge, "Share of its vCPUs that was busy."},
+     [](const Vm& vm) { return share(vm.cpu); }},
+    {{"virtpulse_domain_run_delay_seconds_total", counter,
+      "Time its threads were runnable and waited for a CPU."},
+     [](const Vm& vm) { return ext(vm, &VmExt::run_delay_ns, 1e-9); }},
+    {{"virtpulse_domain_context_switches_total", counter,
+      "Times one of its threads was put on a CPU."},
+     [](const Vm& vm) { return ext(vm, &VmExt::switches); }},
+};
+
+constexpr Figure<BlockCounters> block_figures[] = {
+    {{"libvirt_domain_block_stats_read_bytes_total", counter, "Bytes read."},
+     [](const BlockCounters& b) { return real(b.read_bytes); }},
+    {{"libvirt_domain_block_stats_read_requests_total", counter, "Reads."},
+     [](const BlockCounters& b) { return real(b.read_ops); }},
+    {{"libvirt_domain_block_stats_write_bytes_total", counter, "Bytes written."},
+     [](const BlockCounters& b) { return real(b.write_bytes); }},
+    {{"libvirt_domain_block_stats_write_requests_total", counter, "Writes."},
+     [](const BlockCounters& b) { return real(b.write_ops); }},
+    {{"libvirt_domain_block_stats_flush_requests_total", counter, "Flushes."},
+     [](const BlockCounters& b) { return real(b.flush_ops); }},
+    {{"virtpulse_domain_block_discard_requests_total", counter, "Discards."},
+     [](const BlockCounters& b) { return real(b.discard_ops); }},
+    {{"virtpulse_domain_block_busy_seconds_total", counter, "Time with a request in flight."},
+     [](const BlockCounters& b) { return real(b.busy_ns, 1e-9); }},
+};
+
+void put_blocks(MetricSink& sink, const Figure<BlockCounters>& figure, const MetricDomain& domain) {
+    if (!domain.vm->ext || !domain.vm->ext->block) return;
+    const std::span blocks(*domain.vm->ext->block);
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        const auto value = figure.value(blocks[i]);
+        if (!value) continue;
+        // A frame may say anything; a store refuses all of a message for one series that is double.
+        const bool was_there = std::ranges::any_of(
+            blocks.first(i), [&](const auto& other) { return other.device == blocks[i].device; });
+        if (was_there) continue;
+        const MetricLabel labels[] = {{"domain", domain.vm->name},
+                                      {"host", domain.host},
+                                      {"target_device", blocks[i].device},
+                                      {"uuid", domain.vm->uuid}};
+        sink.sample(labels, *value);
+    }
+}
+
+}  // namespace
+
+void put_host_metrics(MetricSink& sink, std::span<const MetricHost> hosts) {
+    for (const auto& figure : host_figures) {
+        sink.family(figure.family);
+        for (const auto& host : hosts) {
+            const MetricLabel labels[] = {{"host", host.host->name}};
+            if (const auto value = figure.value(host)) sink.sample(labels, *value);
+        }
+    }
+}
+
+void put_domain_metrics(MetricSink& sink, std::span<const MetricDomain> domains) {
+    for (const auto& figure : vm_figures) {
+        sink.family(figure.family);
+        for (const auto& [host, vm] : domains) {
+            const MetricLabel labels[] = {{"domain", vm->name}, {"host", host}, {"uuid", vm->uuid}};
+            if (const auto value = figure.value(*vm)) sink.sample(labels, *value);
+        }
+    }
+    for (const auto& figure : block_figures) {
+        sink.family(figure.family);
+        for (const auto& domain : domains)
+            put_blocks(sink, figure, domain);
+    }
+}
+
+}  // namespace virtpulse::wire
