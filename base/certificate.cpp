@@ -68,6 +68,18 @@ std::string alternative_names(const X509& certificate) {
     return text.empty() ? "no address (it has no subjectAltName)" : text;
 }
 
+// What the connection was made to.
+std::string expected_name(X509_STORE_CTX& context) {
+    auto* const parameters = ::X509_STORE_CTX_get0_param(&context);
+    if (const auto* const host = ::X509_VERIFY_PARAM_get0_host(parameters, 0)) return host;
+    std::string text = "this address";
+    if (auto* const address = ::X509_VERIFY_PARAM_get1_ip_asc(parameters)) {
+        text = address;
+        ::OPENSSL_free(address);
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string certificate_subject(const X509& certificate) {
@@ -95,7 +107,8 @@ std::string verification_fault(const X509_STORE_CTX& verification) {
             return whose + validity_fault(*certificate).value_or("is not valid now");
         case X509_V_ERR_HOSTNAME_MISMATCH:
         case X509_V_ERR_IP_ADDRESS_MISMATCH:
-            return whose + "is for " + alternative_names(*certificate);
+            return whose + "is for " + alternative_names(*certificate) + ", and not for " +
+                   expected_name(*context);
         case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
         case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
             return whose + "is signed by itself and is not among the known CAs";

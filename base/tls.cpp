@@ -40,10 +40,10 @@ Result<> check_own(context& tls, const std::string& path, bool is_server) {
 
 Result<> use_identity(context& tls, const TlsIdentity& own, bool is_server) {
     if (own.key.empty()) {
-        return Error{"the certificate " + own.certificate + " needs its key: give --tls-key"};
+        return Error{"the certificate " + own.certificate + " is given without its key"};
     }
     if (own.certificate.empty()) {
-        return Error{"the key " + own.key + " needs its certificate: give --tls-cert"};
+        return Error{"the key " + own.key + " is given without its certificate"};
     }
     const auto chain = read_public_file(own.certificate);
     if (!chain) return chain.error();
@@ -102,6 +102,8 @@ TlsContext make_context(context::method method) {
     auto tls = std::make_shared<context>(method);
     // OpenSSL would ask at the terminal.
     tls->set_password_callback([](std::size_t, context::password_purpose) { return ""; });
+    // Half of what an idle connection would hold.
+    ::SSL_CTX_set_mode(tls->native_handle(), SSL_MODE_RELEASE_BUFFERS);
     return tls;
 }
 

@@ -6,12 +6,19 @@
 #include <variant>
 
 #include "base/endpoint.h"
+#include "base/tls.h"
 #include "collector/ingest/gate.h"
 #include "collector/store/retention.h"
 
 namespace virtpulse::collector {
 
 inline constexpr std::uint16_t http_port = 56080;
+
+// Files, as tls_server takes them.
+struct PortTls {
+    TlsIdentity own;
+    std::string client_ca;  // empty: viewers need no certificate
+};
 
 struct Options {
     Endpoint udp{"127.0.0.1", frame_port};
@@ -20,7 +27,9 @@ struct Options {
     std::optional<std::string> database;  // none: nothing is stored
     bool default_database = true;         // its directory is then made where it is missing
     Keep keep;
-    bool allow_plain = false;  // may listen beyond loopback
+    bool allow_plain = false;    // may listen beyond loopback
+    std::optional<PortTls> tls;  // none: the TCP port is plain
+    bool http_tls = false;       // the HTTP port has it too
     GateRules gate;
     unsigned receivers = 1;  // threads
     std::string log_level = "info";

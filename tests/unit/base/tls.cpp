@@ -128,8 +128,8 @@ TEST_CASE("what is wrong with a key is said") {
         return tls_server({good.certificate, key}, "");
     };
     check_refused(with_key(other.key), "is not that of the certificate " + good.certificate);
-    check_refused(with_key(""), "give --tls-key");
-    check_refused(tls_server({"", good.key}, ""), "give --tls-cert");
+    check_refused(with_key(""), "without its key");
+    check_refused(tls_server({"", good.key}, ""), "without its certificate");
     check_refused(with_key(good.certificate), "chmod 600");
     check_refused(with_key(files.text("text", "grid")), "no PEM key");
     check_refused(with_key(files.text("locked",
