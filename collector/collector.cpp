@@ -25,17 +25,25 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
     const auto tcp = resolve(options.tcp);
     if (!tcp) return tcp.error();
 
-    std::unique_ptr<Collector> collector(new Collector);
+    TlsContext tls;
+    if (options.tls) {
+        auto made = tls_server(options.tls->own, options.tls->client_ca);
+        if (!made) return made.error();
+        tls = std::move(*made);
+    }
+
+    std::unique_ptr<Collector> collector(new Collector(options.tls));
     auto& c = *collector;
     if (auto opened = c.open_store(options); !opened) return opened.error();
     auto gate = Gate::open(options.gate);
     if (!gate) return gate.error();
     c.gate_ = std::move(*gate);
     c.questions_ = std::make_unique<Questions>(c.grid_, c.counters_, c.archive_.get());
-    auto relay = Relay::start(*tcp, c.grid_, c.counters_, *c.questions_);
+    auto relay = Relay::start(*tcp, tls, c.grid_, c.counters_, *c.questions_);
     if (!relay) return relay.error();
     c.relay_ = std::move(*relay);
-    if (auto started = c.start_http(options); !started) return started.error();
+    if (auto started = c.start_http(options, options.http_tls ? tls : nullptr); !started)
+        return started.error();
 
     const auto put = [&c](StoreItem item) {
         if (c.store_) c.store_->put(std::move(item));
@@ -58,8 +66,11 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
                      options.remote_write->every.count());
     }
 
-    spdlog::info("frames on UDP {} ({} KiB of buffer), viewers on TCP {}, {}", udp->text(),
+    spdlog::info("frames on UDP {} ({} KiB of buffer), viewers on TCP {}{}, {}", udp->text(),
                  c.receivers_.front()->buffer_bytes() / 1024, tcp->text(),
+                 !options.tls                     ? ""
+                 : options.tls->client_ca.empty() ? " (TLS)"
+                                                  : " (TLS, with certificates of theirs)",
                  options.database ? "database " + *options.database
                                   : std::string("nothing is stored (--db none)"));
     if (const auto keys = c.gate_->keys()) {
@@ -69,6 +80,22 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
                                               : "forgotten at the end (--replay-file keeps it)");
     }
     return collector;
+}
+
+void Collector::renew() {
+    if (gate_->keys()) renew_keys();
+    if (tls_) renew_tls();
+}
+
+void Collector::renew_tls() {
+    auto renewed = tls_server(tls_->own, tls_->client_ca);
+    if (!renewed) {
+        spdlog::error("the certificates stay as they are: {}", renewed.error().message);
+        return;
+    }
+    if (http_) http_->renew(*renewed);
+    relay_->renew(std::move(*renewed));
+    spdlog::info("who connects from now on is shown {}", tls_->own.certificate);
 }
 
 void Collector::renew_keys() {
@@ -91,11 +118,11 @@ Result<> Collector::open_store(const Options& options) {
     return {};
 }
 
-Result<> Collector::start_http(const Options& options) {
+Result<> Collector::start_http(const Options& options, TlsContext tls) {
     if (!options.http) return {};
     const auto address = resolve(*options.http);
     if (!address) return address.error();
-    auto http = Http::start(*address, grid_, counters_, *questions_);
+    auto http = Http::start(*address, std::move(tls), grid_, counters_, *questions_);
     if (!http) return http.error();
     http_ = std::move(*http);
     return {};

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -30,14 +32,18 @@ class Collector {
     // Ends within a second; what was received is stored first.
     void stop();
 
-    // Reads the key file again; to be called only where there is one.
-    void renew_keys();
+    // Reads the key file and the certificates again, where there are any. What cannot be used is
+    // said in the log, and the old ones stay.
+    void renew();
 
   private:
-    Collector() = default;
+    explicit Collector(std::optional<PortTls> tls) : tls_(std::move(tls)) {}
+    void renew_keys();
+    void renew_tls();
     Result<> open_store(const Options& options);
-    Result<> start_http(const Options& options);
+    Result<> start_http(const Options& options, TlsContext tls);
 
+    const std::optional<PortTls> tls_;
     Counters counters_;
     SharedGrid grid_;
     ArrivalQueue arrivals_{std::size_t{64} << 20};

@@ -57,6 +57,7 @@ struct Counters {
 
     Count viewers = 0;  // connected now
     Count viewers_refused = 0;
+    Count failed_handshakes = 0;  // of TLS
     Count relayed_messages = 0;
     Count skipped_messages = 0;  // overtaken by newer ones before a slow viewer took them
     Count requests = 0;

@@ -25,6 +25,8 @@ Examples:
   virtpulse-collector keygen --host-pattern 'rack1-*' >>/etc/virtpulse/keys
   virtpulse-collector --key-file /etc/virtpulse/keys --udp 0.0.0.0
                                                take sealed frames from anywhere
+  virtpulse-collector --tls-cert grid1.crt --tls-key grid1.key --tls-client-ca viewers.crt
+                      --tcp 0.0.0.0            let in viewers with a certificate
   virtpulse-collector --allow-plain --udp 0.0.0.0 --tcp 0.0.0.0
                                                take frames and viewers from a trusted network
 A configuration file (--config) holds the same names, one a line: udp = "127.0.0.1:55000"
@@ -116,24 +118,48 @@ void add_keep(CLI::App& app, const std::string& flag, std::chrono::seconds& keep
         ->check(CLI::Range(std::uint64_t{600}, std::uint64_t{36500} * 86400).description(""));
 }
 
-// Whether the addresses can be found and may be listened on.
+// Whether the address can be found and may be listened on; `remedy` says what else would let it.
+Result<> check_address(const char* flag, const Endpoint& endpoint, bool is_authenticated,
+                       const std::string& remedy) {
+    const auto address = resolve(endpoint);
+    if (!address) return address.error();
+    if (is_authenticated || address->is_loopback()) return {};
+    return Error{flag + endpoint.text() + " is not a loopback address, and " + remedy +
+                 ", listen on 127.0.0.1, or give --allow-plain on a trusted network"};
+}
+
 Result<> check_addresses(const Options& options) {
-    for (const auto* endpoint :
-         {&options.udp, &options.tcp, options.http ? &*options.http : nullptr}) {
-        if (endpoint == nullptr) continue;
-        const auto address = resolve(*endpoint);
-        if (!address) return address.error();
-        if (options.allow_plain || address->is_loopback()) continue;
-        const bool frames = endpoint == &options.udp;
-        if (frames && options.gate.key_file && !options.gate.take_plain) continue;
-        const std::string flag = frames                     ? "--udp "
-                                 : endpoint == &options.tcp ? "--tcp "
-                                                            : "--http ";
-        return Error{flag + endpoint->text() + " is not a loopback address, and " +
-                     (frames ? "plain frames are not authenticated: give --key-file without "
-                               "--take-plain,"
-                             : "viewers are not authenticated:") +
-                     " listen on 127.0.0.1, or give --allow-plain on a trusted network"};
+    const bool knows_frames =
+        options.allow_plain || (options.gate.key_file && !options.gate.take_plain);
+    const bool knows_viewers =
+        options.allow_plain || (options.tls && !options.tls->client_ca.empty());
+    if (auto good = check_address(
+            "--udp ", options.udp, knows_frames,
+            "plain frames are not authenticated: give --key-file without --take-plain");
+        !good) {
+        return good;
+    }
+    if (auto good =
+            check_address("--tcp ", options.tcp, knows_viewers,
+                          "viewers are not authenticated: give --tls-cert and --tls-client-ca");
+        !good) {
+        return good;
+    }
+    if (!options.http) return {};
+    return check_address(
+        "--http ", *options.http, options.allow_plain || (knows_viewers && options.http_tls),
+        "who asks is not authenticated: give --tls-cert, --tls-client-ca and --http-tls");
+}
+
+// Whether the files that options name can be used.
+Result<> check_files(const Options& options) {
+    if (options.gate.key_file) {
+        if (const auto keys = read_keys(*options.gate.key_file); !keys) return keys.error();
+    }
+    if (options.tls) {
+        if (const auto tls = tls_server(options.tls->own, options.tls->client_ca); !tls) {
+            return tls.error();
+        }
     }
     return {};
 }
@@ -209,6 +235,25 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
             std::map<std::string, std::uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}},
             CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{86400}).description(""));
+    PortTls tls;
+    auto* const tls_key =
+        app.add_option("--tls-key", tls.own.key,
+                       "the certificate's key, in PEM; only its owner may read it")
+            ->type_name("FILE");
+    auto* const tls_cert =
+        app.add_option("--tls-cert", tls.own.certificate,
+                       "speak TLS 1.3 with viewers, and show this certificate (PEM, with those "
+                       "between it and its CA); read again on SIGHUP")
+            ->type_name("FILE")
+            ->needs(tls_key);
+    tls_key->needs(tls_cert);
+    app.add_option("--tls-client-ca", tls.client_ca,
+                   "let in only viewers that show a certificate of a CA in this file")
+        ->type_name("FILE")
+        ->needs(tls_cert);
+    app.add_flag("--http-tls", options.http_tls,
+                 "speak TLS on the HTTP port too, on the same terms")
+        ->needs(tls_cert);
     app.add_option("--receivers", options.receivers,
                    "threads that take frames in; more than one where there are cores to spare")
         ->type_name("N")
@@ -256,6 +301,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         options.remote_write = std::move(*parsed);
     }
     if (!key_file.empty()) options.gate.key_file = key_file;
+    if (!tls.own.certificate.empty()) options.tls = std::move(tls);
     if (replay_file.empty() && options.database) replay_file = *options.database + ".replay";
     if (!replay_file.empty() && replay_file != "none") options.gate.replay_file = replay_file;
 
@@ -263,13 +309,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         std::fprintf(stderr, "virtpulse-collector: %s\n", allowed.error().message.c_str());
         return wrong_use;
     }
-    if (check_config && options.gate.key_file) {
-        if (const auto keys = read_keys(*options.gate.key_file); !keys) {
-            std::fprintf(stderr, "virtpulse-collector: %s\n", keys.error().message.c_str());
+    if (check_config) {
+        if (const auto good = check_files(options); !good) {
+            std::fprintf(stderr, "virtpulse-collector: %s\n", good.error().message.c_str());
             return 1;
         }
-    }
-    if (check_config) {
         std::puts("the configuration is good");
         return 0;
     }

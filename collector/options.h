@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/endpoint.h"
+#include "base/tls.h"
 #include "collector/export/remote_write.h"
 #include "collector/ingest/gate.h"
 #include "collector/store/retention.h"
@@ -14,6 +15,12 @@ namespace virtpulse::collector {
 
 inline constexpr std::uint16_t http_port = 56080;
 
+// Files, as tls_server takes them.
+struct PortTls {
+    TlsIdentity own;
+    std::string client_ca;  // empty: viewers need no certificate
+};
+
 struct Options {
     Endpoint udp{"127.0.0.1", frame_port};
     Endpoint tcp{"127.0.0.1", viewer_port};
@@ -21,7 +28,9 @@ struct Options {
     std::optional<std::string> database;  // none: nothing is stored
     bool default_database = true;         // its directory is then made where it is missing
     Keep keep;
-    bool allow_plain = false;  // may listen beyond loopback
+    bool allow_plain = false;    // may listen beyond loopback
+    std::optional<PortTls> tls;  // none: the TCP port is plain
+    bool http_tls = false;       // the HTTP port has it too
     GateRules gate;
     unsigned receivers = 1;  // threads
     std::optional<RemoteWriteOptions> remote_write;

@@ -56,7 +56,7 @@ int run_program(int argc, char** argv) {
     if (const auto* exit_code = std::get_if<int>(&parsed)) return *exit_code;
     const auto& options = std::get<Options>(parsed);
 
-    const sigset_t signals = block_signals(options.gate.key_file.has_value());
+    const sigset_t signals = block_signals(options.gate.key_file || options.tls);
     raise_descriptor_limit();
     open_log(options.log_level);
     try {
@@ -64,7 +64,7 @@ int run_program(int argc, char** argv) {
         if (!collector) return fail(collector.error());
         int signal = 0;
         while (::sigwait(&signals, &signal) == 0 && signal == SIGHUP)
-            (*collector)->renew_keys();
+            (*collector)->renew();
         spdlog::info("ending on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
         (*collector)->stop();
     } catch (const std::exception& error) {  // no memory, no threads

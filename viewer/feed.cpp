@@ -33,7 +33,7 @@ Result<> Feed::connect(const Endpoint& endpoint) {
         return Error{"there are " + std::to_string(most_collectors) + " collectors already", 0};
     }
     const std::size_t source = next_source_++;
-    links_.emplace_back(executor_, endpoint,
+    links_.emplace_back(executor_, endpoint, tls_,
                         [this, source](std::string_view json) { return take_frame(json, source); });
     const auto at = std::prev(links_.end());
     asio::co_spawn(

@@ -37,7 +37,9 @@ class Feed {
     // Is given the text of each frame that brought something new.
     using OnNews = std::function<void(const FrameHead& head, std::string_view json)>;
 
-    explicit Feed(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+    // All connections speak TLS, or none does.
+    explicit Feed(boost::asio::any_io_executor executor, std::optional<LinkTls> tls = {})
+        : executor_(std::move(executor)), tls_(std::move(tls)) {}
 
     void on_news(OnNews on_news) { on_news_ = std::move(on_news); }
 
@@ -58,8 +60,8 @@ class Feed {
   private:
     struct Link {
         Link(boost::asio::any_io_executor executor, const Endpoint& endpoint,
-             Connection::OnFrame on_frame)
-            : connection(std::move(executor), endpoint, std::move(on_frame)) {}
+             const std::optional<LinkTls>& tls, Connection::OnFrame on_frame)
+            : connection(std::move(executor), endpoint, tls, std::move(on_frame)) {}
         Connection connection;
         boost::asio::cancellation_signal stop;
         bool is_stopped = false;
@@ -67,6 +69,7 @@ class Feed {
     std::optional<std::string> take_frame(std::string_view json, std::size_t source);
 
     boost::asio::any_io_executor executor_;
+    std::optional<LinkTls> tls_;
     OnNews on_news_;
     Grid grid_;
     wire::FrameParser parser_;

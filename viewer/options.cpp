@@ -23,6 +23,8 @@ constexpr const char* examples = R"(Examples:
       the grid on the whole terminal
   virtpulse-viewer --collector grid1 --web 127.0.0.1:8056
       the page, at http://127.0.0.1:8056/
+  virtpulse-viewer --collector grid1 --collector-ca ca.crt
+      by TLS; grid1's certificate is of this CA
   virtpulse-viewer --collector '[2001:db8::7]:56000' --json --count 3
       three JSON documents, one a line
 
@@ -63,6 +65,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     app.allow_config_extras(CLI::config_extras_mode::error);
 
     std::vector<std::string> collectors;
+    LinkTls tls;
     bool list = false;
     bool json = false;
     bool csv = false;
@@ -72,6 +75,20 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     app.add_option("--collector", collectors,
                    "Collector to connect to, again for several (127.0.0.1:56000 if none is given)")
         ->type_name("HOST[:PORT]");
+    auto* ca_option =
+        app.add_option("--collector-ca", tls.ca,
+                       "Speak TLS 1.3 with collectors, whose certificates are of a CA in this PEM "
+                       "file, or with 'system' of one that this machine trusts")
+            ->type_name("FILE");
+    auto* cert_option = app.add_option("--collector-cert", tls.own.certificate,
+                                       "Certificate to show to collectors that ask for one (PEM)")
+                            ->type_name("FILE")
+                            ->needs(ca_option);
+    auto* key_option =
+        app.add_option("--collector-key", tls.own.key, "Its key (PEM); only its owner may read it")
+            ->type_name("FILE")
+            ->needs(cert_option);
+    cert_option->needs(key_option);
     auto* list_flag =
         app.add_flag("--list", list, "A table that refreshes each second (the default)");
     auto* json_flag =
@@ -108,6 +125,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     if (const auto error = read_collectors(collectors, options.collectors)) {
         return refuse(error->message);
     }
+    if (ca_option->count() > 0) options.tls = std::move(tls);
     if (web_option->count() > 0) {
         auto endpoint = parse_endpoint(web, page_port);
         if (!endpoint) return refuse(endpoint.error().within("--web").message);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/endpoint.h"
+#include "viewer/link/connection.h"
 
 namespace virtpulse::viewer {
 
@@ -13,6 +14,7 @@ enum class Mode : std::uint8_t { list, json, csv, terminal };
 
 struct Options {
     std::vector<Endpoint> collectors;
+    std::optional<LinkTls> tls;  // of the connections to them; none: they are plain
     Mode mode = Mode::list;
     bool unhealthy_only = false;
     std::optional<std::uint64_t> count;  // refreshes; absent: until it is told to end

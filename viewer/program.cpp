@@ -44,10 +44,14 @@ constexpr auto retry_output = milliseconds(5);  // while the reader of our outpu
 class Program {
   public:
     explicit Program(const Options& options) : options_(options), output_(STDOUT_FILENO) {
-        feed_.emplace(io_.get_executor());
+        feed_.emplace(io_.get_executor(), options_.tls);
     }
 
     int run() {
+        if (const auto& tls = options_.tls) {  // said at once, not only beside each connection
+            const auto usable = tls_client(tls->ca, tls->own);
+            if (!usable) return complain(usable.error().message);
+        }
         for (const auto& endpoint : options_.collectors)
             (void)feed_->connect(endpoint);  // the options have each once, and not too many
         if (options_.web) return serve();

@@ -126,6 +126,8 @@ void put_own_metrics(MetricSink& sink, const Counters& counters, std::size_t omi
           static_cast<double>(counters.viewers.load()));
     count("virtpulse_viewers_refused_total", "Viewers that found all places taken.",
           counters.viewers_refused);
+    count("virtpulse_failed_handshakes_total", "Viewers that failed in the TLS handshake.",
+          counters.failed_handshakes);
     count("virtpulse_relayed_messages_total", "Frames sent to viewers.", counters.relayed_messages);
     count("virtpulse_skipped_messages_total", "Frames that a slow viewer was not sent.",
           counters.skipped_messages);

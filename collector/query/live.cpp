@@ -187,11 +187,15 @@ Json Live::stats() const {
                        {"rows", c.stored_rows.load()},
                        {"queued_rows", c.store_queued_rows.load()},
                        {"dropped_rows", c.store_dropped_rows.load()}};
-    answer["viewers"] = {
-        {"connected", c.viewers.load()},         {"refused", c.viewers_refused.load()},
-        {"messages", c.relayed_messages.load()}, {"skipped_messages", c.skipped_messages.load()},
-        {"requests", c.requests.load()},         {"bad_requests", c.bad_requests.load()},
-        {"bad_streams", c.bad_streams.load()},   {"unknown_messages", c.unknown_messages.load()}};
+    answer["viewers"] = {{"connected", c.viewers.load()},
+                         {"refused", c.viewers_refused.load()},
+                         {"messages", c.relayed_messages.load()},
+                         {"skipped_messages", c.skipped_messages.load()},
+                         {"requests", c.requests.load()},
+                         {"bad_requests", c.bad_requests.load()},
+                         {"bad_streams", c.bad_streams.load()},
+                         {"unknown_messages", c.unknown_messages.load()},
+                         {"failed_handshakes", c.failed_handshakes.load()}};
     return answer;
 }
 

@@ -79,9 +79,10 @@ std::string_view content_type(std::string_view operation, std::string_view accep
 
 }  // namespace
 
-Result<std::unique_ptr<Http>> Http::start(const SocketAddress& address, SharedGrid& grid,
-                                          const Counters& counters, const Questions& questions) {
-    std::unique_ptr<Http> server(new Http(grid, counters, questions));
+Result<std::unique_ptr<Http>> Http::start(const SocketAddress& address, TlsContext tls,
+                                          SharedGrid& grid, Counters& counters,
+                                          const Questions& questions) {
+    std::unique_ptr<Http> server(new Http(std::move(tls), grid, counters, questions));
     if (auto listening = server->listen(address); !listening) return listening.error();
     asio::co_spawn(server->io_, server->accept(), asio::detached);
     server->thread_ = std::thread([&io = server->io_] { io.run(); });
@@ -110,19 +111,35 @@ asio::awaitable<void> Http::accept() {
             continue;
         }
         if (streams_.size() >= most_http_connections) continue;  // closes it
-        auto stream = std::make_shared<beast::tcp_stream>(std::move(socket));
+        auto stream = std::make_shared<Stream>(std::move(socket), tls_);
         streams_.insert(stream);
-        asio::co_spawn(io_, serve(std::move(stream)), asio::detached);
+        asio::co_spawn(io_, let_in(std::move(stream)), asio::detached);
     }
 }
 
-asio::awaitable<void> Http::serve(Stream stream) {
+asio::awaitable<void> Http::let_in(StreamPtr stream) {
+    if (const auto done = co_await stream->accept_handshake(); done) {
+        co_await serve(stream);
+    } else if (acceptor_.is_open()) {  // else we are ending
+        add(counters_.failed_handshakes);
+        handshakes_.note(done.error().message);
+    }
+    streams_.erase(stream);
+}
+
+void Http::renew(TlsContext tls) {
+    asio::post(io_, [this, tls = std::move(tls)]() mutable {
+        if (tls_) tls_ = std::move(tls);
+    });
+}
+
+asio::awaitable<void> Http::serve(StreamPtr stream) {
     beast::flat_buffer buffer(std::size_t{longest_http_header} * 2);
     for (;;) {
         http::request_parser<http::string_body> parser;
         parser.header_limit(longest_http_header);
         parser.body_limit(0);
-        stream->expires_after(http_patience);
+        stream->tcp().expires_after(http_patience);
         const auto [error, read] = co_await http::async_read(*stream, buffer, parser, no_throw);
         Response response;
         bool keeps_open = false;
@@ -138,7 +155,7 @@ asio::awaitable<void> Http::serve(Stream stream) {
         }
         response.keep_alive(keeps_open);
         response.prepare_payload();
-        stream->expires_after(http_patience);
+        stream->tcp().expires_after(http_patience);
         http::response_serializer<http::string_body> serializer(response);
         const auto [write_error, written] =
             head_only ? co_await http::async_write_header(*stream, serializer, no_throw)
@@ -147,7 +164,6 @@ asio::awaitable<void> Http::serve(Stream stream) {
     }
     beast::error_code ignored;
     stream->socket().shutdown(tcp::socket::shutdown_send, ignored);
-    streams_.erase(stream);
 }
 
 asio::awaitable<Http::Response> Http::answer(Request request) {
@@ -205,6 +221,7 @@ void Http::close() {
     boost::system::error_code ignored;
     acceptor_.close(ignored);
     patience_.cancel();
+    handshakes_.stop();
     for (const auto& stream : streams_)
         stream->close();
 }

@@ -8,7 +8,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 
@@ -18,10 +17,12 @@
 #include <thread>
 
 #include "base/result.h"
+#include "base/stream.h"
 #include "collector/counters.h"
 #include "collector/grid/keeper.h"
 #include "collector/listen.h"
 #include "collector/query/questions.h"
+#include "collector/serve/handshake_log.h"
 #include "wire/exposition.h"
 
 namespace virtpulse::collector {
@@ -33,24 +34,28 @@ inline constexpr std::uint32_t longest_http_header = 8192;
 
 class Http {
   public:
-    // Listens, and starts the thread. All outlive it.
-    static Result<std::unique_ptr<Http>> start(const SocketAddress& address, SharedGrid& grid,
-                                               const Counters& counters,
+    // Listens, and starts the thread; speaks TLS where there is a context for it. All outlive it.
+    static Result<std::unique_ptr<Http>> start(const SocketAddress& address, TlsContext tls,
+                                               SharedGrid& grid, Counters& counters,
                                                const Questions& questions);
     Http(const Http&) = delete;
     Http& operator=(const Http&) = delete;
     ~Http();  // closes all connections and ends the thread
 
+    // From any thread: who connects from now on is shown this certificate, if there was one before.
+    void renew(TlsContext tls);
+
   private:
     using Request = boost::beast::http::request<boost::beast::http::string_body>;
     using Response = boost::beast::http::response<boost::beast::http::string_body>;
-    using Stream = std::shared_ptr<boost::beast::tcp_stream>;
+    using StreamPtr = std::shared_ptr<Stream>;
 
-    Http(SharedGrid& grid, const Counters& counters, const Questions& questions)
-        : grid_(grid), counters_(counters), questions_(questions) {}
+    Http(TlsContext tls, SharedGrid& grid, Counters& counters, const Questions& questions)
+        : tls_(std::move(tls)), grid_(grid), counters_(counters), questions_(questions) {}
     Result<> listen(const SocketAddress& address);
     boost::asio::awaitable<void> accept();
-    boost::asio::awaitable<void> serve(Stream stream);
+    boost::asio::awaitable<void> let_in(StreamPtr stream);
+    boost::asio::awaitable<void> serve(StreamPtr stream);
     boost::asio::awaitable<Response> answer(Request request);
     // `format` is for the metrics.
     boost::asio::awaitable<Result<std::string>> body_of(std::string operation,
@@ -58,13 +63,15 @@ class Http {
                                                         wire::ExpositionFormat format);
     void close();
 
+    TlsContext tls_;
     SharedGrid& grid_;
-    const Counters& counters_;
+    Counters& counters_;
     const Questions& questions_;
     boost::asio::io_context io_{1};
     boost::asio::ip::tcp::acceptor acceptor_{io_};
     boost::asio::steady_timer patience_{io_};
-    std::set<Stream> streams_;
+    HandshakeLog handshakes_{io_.get_executor(), "who asked by HTTP, in the TLS handshake"};
+    std::set<StreamPtr> streams_;
     std::thread thread_;
 };
 

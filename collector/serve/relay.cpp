@@ -43,19 +43,27 @@ void prepare(tcp::socket& socket) {
     set(SOL_SOCKET, SO_SNDBUF, send_buffer_bytes);
 }
 
+// Whose connection it is, while there is one.
+std::string peer_of(const tcp::socket& socket) {
+    boost::system::error_code is_gone;
+    const auto peer = socket.remote_endpoint(is_gone);
+    return is_gone ? "somebody" : peer.address().to_string();
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Relay>> Relay::start(const SocketAddress& address, SharedGrid& grid,
-                                            Counters& counters, const Questions& questions) {
-    std::unique_ptr<Relay> relay(new Relay(grid, counters, questions));
+Result<std::unique_ptr<Relay>> Relay::start(const SocketAddress& address, TlsContext tls,
+                                            SharedGrid& grid, Counters& counters,
+                                            const Questions& questions) {
+    std::unique_ptr<Relay> relay(new Relay(std::move(tls), grid, counters, questions));
     if (auto listening = relay->listen(address); !listening) return listening.error();
     asio::co_spawn(relay->io_, relay->accept(), asio::detached);
     relay->thread_ = std::thread([&io = relay->io_] { io.run(); });
     return relay;
 }
 
-Relay::Relay(SharedGrid& grid, Counters& counters, const Questions& questions)
-    : grid_(grid), counters_(counters), requests_(questions, counters) {}
+Relay::Relay(TlsContext tls, SharedGrid& grid, Counters& counters, const Questions& questions)
+    : tls_(std::move(tls)), grid_(grid), counters_(counters), requests_(questions, counters) {}
 
 Relay::~Relay() {
     if (!thread_.joinable()) return;
@@ -89,16 +97,33 @@ void Relay::welcome(tcp::socket socket) {
         return;  // closes it
     }
     prepare(socket);
+    auto address = peer_of(socket);
+    // One that has not got through the handshake yet has its place among most_viewers too.
+    auto session = std::make_shared<Session>(std::move(socket), tls_, requests_, counters_);
+    sessions_.push_back(session);
+    asio::co_spawn(io_, let_in(std::move(session), std::move(address)), asio::detached);
+}
+
+asio::awaitable<void> Relay::let_in(std::shared_ptr<Session> session, std::string address) {
+    if (const auto done = co_await session->handshake(); !done) {
+        if (acceptor_.is_open()) {  // else we are ending
+            add(counters_.failed_handshakes);
+            handshakes_.note(address + ": " + done.error().message);
+        }
+        session->close();
+        co_return;
+    }
     std::vector<Publication> newest;
     std::uint64_t serial = 0;
     grid_.with([&](const Grid& grid) {
         newest = grid.newest_of_live();
         serial = grid.last_serial();
     });
-    auto session =
-        std::make_shared<Session>(std::move(socket), requests_, counters_, newest, serial);
-    session->start();
-    sessions_.push_back(std::move(session));
+    session->start(newest, serial);
+}
+
+void Relay::renew(TlsContext tls) {
+    asio::post(io_, [this, tls = std::move(tls)]() mutable { tls_ = std::move(tls); });
 }
 
 void Relay::publish(const std::vector<Publication>& publications) {
@@ -127,6 +152,7 @@ void Relay::close() {
     boost::system::error_code ignored;
     acceptor_.close(ignored);
     patience_.cancel();
+    handshakes_.stop();
     for (const auto& session : sessions_)
         session->close();
     sessions_.clear();

@@ -17,6 +17,7 @@
 #include "collector/counters.h"
 #include "collector/grid/keeper.h"
 #include "collector/listen.h"
+#include "collector/serve/handshake_log.h"
 #include "collector/serve/pending.h"
 #include "collector/serve/requests.h"
 #include "collector/serve/session.h"
@@ -27,9 +28,11 @@ inline constexpr std::size_t most_viewers = 1024;
 
 class Relay {
   public:
-    // Listens, and starts the thread. All outlive the relay.
-    static Result<std::unique_ptr<Relay>> start(const SocketAddress& address, SharedGrid& grid,
-                                                Counters& counters, const Questions& questions);
+    // Listens, and starts the thread; speaks TLS where there is a context for it. All outlive the
+    // relay.
+    static Result<std::unique_ptr<Relay>> start(const SocketAddress& address, TlsContext tls,
+                                                SharedGrid& grid, Counters& counters,
+                                                const Questions& questions);
     Relay(const Relay&) = delete;
     Relay& operator=(const Relay&) = delete;
     ~Relay();  // closes all connections and ends the thread
@@ -37,15 +40,19 @@ class Relay {
     // From any thread; does not wait for anything, and what waits here is bounded as it is for a
     // viewer.
     void publish(const std::vector<Publication>& publications);
+    // From any thread: who connects from now on is shown this certificate. Others stay connected.
+    void renew(TlsContext tls);
 
   private:
-    Relay(SharedGrid& grid, Counters& counters, const Questions& questions);
+    Relay(TlsContext tls, SharedGrid& grid, Counters& counters, const Questions& questions);
     Result<> listen(const SocketAddress& address);
     boost::asio::awaitable<void> accept();
     void welcome(boost::asio::ip::tcp::socket socket);
+    boost::asio::awaitable<void> let_in(std::shared_ptr<Session> session, std::string address);
     void distribute();
     void close();
 
+    TlsContext tls_;
     SharedGrid& grid_;
     Counters& counters_;
     Requests requests_;
@@ -55,6 +62,7 @@ class Relay {
     boost::asio::io_context io_{1};
     boost::asio::ip::tcp::acceptor acceptor_{io_};
     boost::asio::steady_timer patience_{io_};
+    HandshakeLog handshakes_{io_.get_executor(), "viewers in the TLS handshake"};
     std::vector<std::shared_ptr<Session>> sessions_;
     std::thread thread_;
 };

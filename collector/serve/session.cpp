@@ -22,28 +22,27 @@ constexpr std::size_t write_bytes = std::size_t{64} << 10;
 
 }  // namespace
 
-Session::Session(tcp::socket socket, Requests& requests, Counters& counters,
-                 const std::vector<Publication>& newest, std::uint64_t known_serial)
-    : socket_(std::move(socket)),
-      work_(socket_.get_executor(), asio::steady_timer::time_point::max()),
-      answered_(socket_.get_executor(), asio::steady_timer::time_point::max()),
+Session::Session(tcp::socket socket, TlsContext tls, Requests& requests, Counters& counters)
+    : stream_(std::move(socket), std::move(tls)),
+      work_(stream_.get_executor(), asio::steady_timer::time_point::max()),
+      answered_(stream_.get_executor(), asio::steady_timer::time_point::max()),
       requests_(requests),
       counters_(counters),
-      reader_(wire::longest_request),
-      known_serial_(known_serial) {
-    for (const auto& publication : newest)
-        pending_.put(publication, std::chrono::steady_clock::now());
-    add(counters_.viewers);
-}
+      reader_(wire::longest_request) {}
 
 Session::~Session() {
-    counters_.viewers.fetch_sub(1, std::memory_order_relaxed);
+    if (is_started_) counters_.viewers.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Session::start() {
+void Session::start(const std::vector<Publication>& newest, std::uint64_t known_serial) {
+    for (const auto& publication : newest)
+        pending_.put(publication, std::chrono::steady_clock::now());
+    known_serial_ = known_serial;
+    is_started_ = true;
+    add(counters_.viewers);
     const auto run = [this](auto coroutine) {
         asio::co_spawn(
-            socket_.get_executor(),
+            stream_.get_executor(),
             [self = shared_from_this(), coroutine]() -> asio::awaitable<void> {
                 co_await (self.get()->*coroutine)();
                 self->close();
@@ -55,6 +54,7 @@ void Session::start() {
 }
 
 void Session::put(const std::vector<Publication>& publications) {
+    if (!is_started_) return;
     const auto now = std::chrono::steady_clock::now();
     for (const auto& publication : publications) {
         if (publication.serial <= known_serial_) continue;
@@ -64,8 +64,7 @@ void Session::put(const std::vector<Publication>& publications) {
 }
 
 void Session::close() {
-    boost::system::error_code ignored;  // the connection is over either way
-    socket_.close(ignored);
+    stream_.close();
     work_.cancel();
     answered_.cancel();
 }
@@ -73,10 +72,10 @@ void Session::close() {
 asio::awaitable<void> Session::read() {
     std::array<std::byte, read_bytes> bytes{};
     for (;;) {
-        const auto [error, count] = co_await socket_.async_read_some(asio::buffer(bytes), no_throw);
+        const auto [error, count] = co_await stream_.async_read_some(asio::buffer(bytes), no_throw);
         if (error == asio::error::eof) {
             // The viewer will ask no more, but may go on reading. What ends it now is an error.
-            (void)co_await socket_.async_wait(tcp::socket::wait_error, no_throw);
+            (void)co_await stream_.socket().async_wait(tcp::socket::wait_error, no_throw);
             co_return;
         }
         if (error || !co_await take(std::span(bytes).first(count))) co_return;
@@ -94,7 +93,7 @@ asio::awaitable<bool> Session::take(std::span<const std::byte> bytes) {
         if (!*message) co_return true;
         if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::request)) {
             co_await answer(std::string((*message)->text));
-            if (!socket_.is_open()) co_return false;
+            if (!stream_.is_open()) co_return false;
         } else {
             add(counters_.unknown_messages);
         }
@@ -105,7 +104,7 @@ asio::awaitable<void> Session::answer(std::string request) {
     const auto text = co_await requests_.answer(std::move(request));
     wire::append_message(wire::MessageType::answer, text, answer_);
     work_.cancel();
-    while (!answer_.empty() && socket_.is_open())
+    while (!answer_.empty() && stream_.is_open())
         (void)co_await answered_.async_wait(no_throw);
 }
 
@@ -113,9 +112,9 @@ asio::awaitable<void> Session::write() {
     std::vector<Publication> batch;
     std::vector<asio::const_buffer> buffers;
     for (;;) {
-        while (answer_.empty() && pending_.empty() && socket_.is_open())
+        while (answer_.empty() && pending_.empty() && stream_.is_open())
             (void)co_await work_.async_wait(no_throw);
-        if (!socket_.is_open()) co_return;
+        if (!stream_.is_open()) co_return;
         batch.clear();
         buffers.clear();
         const bool has_answer = !answer_.empty();
@@ -123,7 +122,7 @@ asio::awaitable<void> Session::write() {
         pending_.take(write_bytes, batch);
         for (const auto& publication : batch)
             buffers.emplace_back(asio::buffer(*publication.message));
-        const auto [error, count] = co_await asio::async_write(socket_, buffers, no_throw);
+        const auto [error, count] = co_await asio::async_write(stream_, buffers, no_throw);
         if (error) co_return;
         add(counters_.relayed_messages, batch.size());
         if (has_answer) {

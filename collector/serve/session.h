@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stream.h"
 #include "collector/counters.h"
 #include "collector/serve/pending.h"
 #include "collector/serve/requests.h"
@@ -22,18 +23,23 @@ namespace virtpulse::collector {
 // All calls come from the relay's thread.
 class Session : public std::enable_shared_from_this<Session> {
   public:
-    // `newest` is what the viewer is sent first; publications up to `known_serial` are in it.
-    Session(boost::asio::ip::tcp::socket socket, Requests& requests, Counters& counters,
-            const std::vector<Publication>& newest, std::uint64_t known_serial);
+    // Speaks TLS where there is a context for it.
+    Session(boost::asio::ip::tcp::socket socket, TlsContext tls, Requests& requests,
+            Counters& counters);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session();
 
-    // Begins to read and write; both keep the session alive until the connection ends.
-    void start();
+    // To be awaited before start(); says what is wrong with the viewer where it is not to be let
+    // in.
+    boost::asio::awaitable<Result<>> handshake() { return stream_.accept_handshake(); }
+    // Begins to read and write; both keep the session alive until the connection ends. `newest` is
+    // what the viewer is sent first; publications up to `known_serial` are in it.
+    void start(const std::vector<Publication>& newest, std::uint64_t known_serial);
+    // Nothing is kept for a viewer that has not been started.
     void put(const std::vector<Publication>& publications);
     void close();
-    [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+    [[nodiscard]] bool is_open() const { return stream_.is_open(); }
 
   private:
     boost::asio::awaitable<void> read();
@@ -42,14 +48,15 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<void> answer(std::string request);
     boost::asio::awaitable<void> write();
 
-    boost::asio::ip::tcp::socket socket_;
+    Stream stream_;
     boost::asio::steady_timer work_;      // cancelled when there is something to write
     boost::asio::steady_timer answered_;  // cancelled when the answer is written
     Requests& requests_;
     Counters& counters_;
     wire::MessageReader reader_;
     PendingFrames pending_;
-    std::uint64_t known_serial_;
+    std::uint64_t known_serial_ = 0;
+    bool is_started_ = false;
     std::string answer_;  // at most one: the next request is read when it is written
 };
 

@@ -27,8 +27,9 @@ def run(*arguments):
 
 
 class Collector:
-    def __init__(self, database="none", *arguments, ports=None):
-        """`ports` are for UDP and TCP; free ones unless given."""
+    def __init__(self, database="none", *arguments, ports=None, tls=None):
+        """`ports` are for UDP and TCP; free ones unless given. `tls` is a context for its readers."""
+        self.tls = tls
         self.udp, self.tcp = ports or (free_port(socket.SOCK_DGRAM),
                                        free_port(socket.SOCK_STREAM))
         self.http = free_port(socket.SOCK_STREAM)
@@ -60,7 +61,7 @@ class Collector:
         return self.senders[-1]
 
     def reader(self, **options):
-        self.senders.append(Reader(self.tcp, **options))
+        self.senders.append(Reader(self.tcp, **{"tls": self.tls, **options}))
         return self.senders[-1]
 
     def ask(self, text):

@@ -7,6 +7,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -26,14 +27,20 @@ using asio::ip::tcp;
 
 constexpr std::size_t read_bytes = std::size_t{64} << 10;
 
-std::string reason_of(const boost::system::error_code& error) {
+// Who speaks TLS answers so to who does not: with the alert of a handshake that failed.
+bool is_tls_alert(std::span<const std::byte> bytes) {
+    return bytes.size() >= 2 && bytes[0] == std::byte{0x15} && bytes[1] == std::byte{0x03};
+}
+
+std::string reason_in_words(const boost::system::error_code& error) {
     if (error == asio::error::connection_refused) return "connection refused";
-    if (error == asio::error::eof) return "closed by the collector";
+    if (error == asio::error::eof || error == asio::ssl::error::stream_truncated)
+        return "closed by the collector";
     if (error == asio::error::connection_reset) return "reset by the collector";
     if (error == asio::error::timed_out) return "the collector does not answer any more";
     if (error == asio::error::host_unreachable) return "no route to the host";
     if (error == asio::error::network_unreachable) return "the network is not reachable";
-    return error.message();
+    return tls_fault(error);
 }
 
 // A peer that is switched off, or behind a firewall that forgot us, is noticed within 25 s.
@@ -50,9 +57,11 @@ void keep_alive(tcp::socket& socket) {
 
 }  // namespace
 
-Connection::Connection(asio::any_io_executor executor, Endpoint endpoint, OnFrame on_frame)
+Connection::Connection(asio::any_io_executor executor, Endpoint endpoint,
+                       std::optional<LinkTls> tls, OnFrame on_frame)
     : executor_(std::move(executor)),
       endpoint_(std::move(endpoint)),
+      tls_(std::move(tls)),
       on_frame_(std::move(on_frame)),
       random_(std::random_device{}()) {
     status_.address = endpoint_.text();
@@ -73,12 +82,22 @@ asio::awaitable<void> Connection::run() {
 }
 
 asio::awaitable<std::string> Connection::attempt() {
+    TlsContext context;
+    if (tls_) {
+        auto made = tls_client(tls_->ca, tls_->own);
+        if (!made) co_return made.error().message;
+        context = std::move(*made);
+    }
     auto socket = co_await connect();
     if (!socket) co_return socket.error().message;
     keep_alive(*socket);
+    Stream stream(std::move(*socket), std::move(context));
+    if (const auto done = co_await stream.connect_handshake(endpoint_.host); !done) {
+        co_return done.error().message;
+    }
     status_.reason.clear();
     enter(LinkState::connected);
-    co_return co_await read_until_it_ends(std::move(*socket));
+    co_return co_await read_until_it_ends(stream);
 }
 
 asio::awaitable<Result<Connection::Socket>> Connection::connect() {
@@ -99,18 +118,21 @@ asio::awaitable<Result<Connection::Socket>> Connection::connect() {
         }
         const auto error = std::get<0>(std::get<0>(first));
         if (!error) co_return socket;
-        reason = reason_of(error);
+        reason = reason_in_words(error);
     }
     co_return Error{reason, 0};
 }
 
-asio::awaitable<std::string> Connection::read_until_it_ends(Socket socket) {
+asio::awaitable<std::string> Connection::read_until_it_ends(Stream& stream) {
     wire::MessageReader reader(wire::longest_message);
     std::vector<std::byte> bytes(read_bytes);
-    for (;;) {
-        const auto [error, count] = co_await socket.async_read_some(
+    for (bool is_first = true;; is_first = false) {
+        const auto [error, count] = co_await stream.async_read_some(
             asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
         if (error) co_return reason_of(error);
+        if (is_first && is_tls_alert(std::span(bytes).first(count))) {
+            co_return "the collector speaks TLS only: give --collector-ca";
+        }
         reader.feed(std::span(bytes).first(count));
         for (;;) {
             const auto message = reader.next();
@@ -123,6 +145,13 @@ asio::awaitable<std::string> Connection::read_until_it_ends(Socket socket) {
             }
         }
     }
+}
+
+std::string Connection::reason_of(const boost::system::error_code& error) const {
+    if (wants_certificate(error) && tls_ && tls_->own.certificate.empty()) {
+        return "the collector wants a certificate: give --collector-cert and --collector-key";
+    }
+    return reason_in_words(error);
 }
 
 void Connection::take_live(std::string_view json) {

@@ -17,18 +17,28 @@
 #include "base/backoff.h"
 #include "base/endpoint.h"
 #include "base/result.h"
+#include "base/stream.h"
+#include "base/tls.h"
 #include "viewer/link/status.h"
 
 namespace virtpulse::viewer {
 
 inline constexpr auto connect_patience = std::chrono::seconds(5);  // for each address
 
+// Files, as tls_client takes them. They are read at each attempt: certificates may be renewed.
+struct LinkTls {
+    std::string ca;
+    TlsIdentity own;
+};
+
 class Connection {
   public:
     // Is given each live sample's text; says what is wrong with it where it is no frame.
     using OnFrame = std::function<std::optional<std::string>(std::string_view json)>;
 
-    Connection(boost::asio::any_io_executor executor, Endpoint endpoint, OnFrame on_frame);
+    // Plain where there is no `tls`.
+    Connection(boost::asio::any_io_executor executor, Endpoint endpoint, std::optional<LinkTls> tls,
+               OnFrame on_frame);
 
     // Connects, reads, and begins again whenever that fails; never ends by itself.
     boost::asio::awaitable<void> run();
@@ -39,13 +49,15 @@ class Connection {
 
     // Each gives the reason why the connection does not stand.
     boost::asio::awaitable<std::string> attempt();
-    boost::asio::awaitable<std::string> read_until_it_ends(Socket socket);
+    boost::asio::awaitable<std::string> read_until_it_ends(Stream& stream);
     boost::asio::awaitable<Result<Socket>> connect();
+    [[nodiscard]] std::string reason_of(const boost::system::error_code& error) const;
     void enter(LinkState state);
     void take_live(std::string_view json);
 
     boost::asio::any_io_executor executor_;
     Endpoint endpoint_;
+    std::optional<LinkTls> tls_;
     OnFrame on_frame_;
     LinkStatus status_;
     Backoff backoff_;
