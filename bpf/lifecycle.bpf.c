@@ -15,14 +15,16 @@ static __always_inline void copy_figures(struct task_struct* task, struct vp_thr
     thread->switches = task->sched_info.pcount;
 }
 
-/* Takes a free place for a thread and fills its record, with the figures as they are now. */
-static __always_inline struct vp_thread* claim(struct task_struct* task, __u32* place_plus_1) {
+/* Takes a free place for a thread of the process `tgid` and fills its record, with the figures as
+ * they are now. */
+static __always_inline struct vp_thread* claim(struct task_struct* task, __u32 tgid,
+                                               __u32* place_plus_1) {
     __u32 first = vp_thread_place(task->pid);
     for (int i = 0; i < VP_THREAD_PROBES; ++i) {
         __u32 place = (first + i) & (VP_MAX_THREADS - 1);
         struct vp_thread* thread = bpf_map_lookup_elem(&threads, &place);
         if (!thread || __sync_val_compare_and_swap(&thread->tid, 0, VP_TID_CLAIMED) != 0) continue;
-        thread->tgid = task->tgid;
+        thread->tgid = tgid;
         thread->start_ns = task->start_boottime;
         copy_figures(task, thread);
         thread->on_cpu = 0;
@@ -73,8 +75,8 @@ static __always_inline void begin_history(__u32 place, const struct vp_thread* t
     wait->all.by[VP_BY_UNKNOWN].waits = thread->switches;
 }
 
-/* Gives a thread of `vm` its record and the mark that leads to it. */
-static __always_inline void adopt(struct task_struct* task, struct vp_vm* vm) {
+/* Gives a thread of `vm`, the process `tgid`, its record and the mark that leads to it. */
+static __always_inline void adopt(struct task_struct* task, __u32 tgid, struct vp_vm* vm) {
     struct vp_slot* slot =
         bpf_task_storage_get(&thread_slots, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (!slot) {
@@ -88,7 +90,7 @@ static __always_inline void adopt(struct task_struct* task, struct vp_vm* vm) {
     }
     __u32 place_plus_1 = find_record(task);
     if (!place_plus_1) {
-        thread = claim(task, &place_plus_1);
+        thread = claim(task, tgid, &place_plus_1);
         if (!thread) return;
         __sync_fetch_and_add(&vm->threads, 1);
         if (task->start_boottime < vm->since_ns) {
@@ -137,7 +139,7 @@ static __always_inline void begin_vm(struct task_struct* task, __u64 start_ns) {
         bpf_map_delete_elem(&ended_waits, &tgid); /* of another process with this number */
         vm = bpf_map_lookup_elem(&vms, &tgid);
     }
-    if (vm) adopt(task, vm);
+    if (vm) adopt(task, tgid, vm);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -151,7 +153,7 @@ int BPF_PROG(vp_process_fork, struct task_struct* parent, struct task_struct* ch
         return 0;
     }
     struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
-    if (vm) adopt(child, vm);
+    if (vm) adopt(child, tgid, vm);
     return 0;
 }
 
@@ -187,14 +189,32 @@ int BPF_PROG(vp_wakeup_new, struct task_struct* task) {
     return 0;
 }
 
-/* Run by the agent at its start and when threads were born unseen: gives every thread of every
- * process in `vms` its record. */
+/* For which process a kernel thread works; 0: for none. vhost's workers are kernel threads before
+ * 6.4, and since 6.17 where the kernel is told so, with the number of the thread that made them in
+ * their names: qemu's first, which is its process's. */
+static __always_inline __u32 works_for(const struct task_struct* task) {
+    if (role_of(task) != VP_ROLE_VHOST) return 0;
+    char comm[VP_COMM_LEN];
+    bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
+    __u32 number = 0;
+    for (int i = sizeof("vhost-") - 1; i < VP_COMM_LEN; ++i) {
+        if (comm[i] < '0' || comm[i] > '9') break;
+        number = number * 10 + (comm[i] - '0');
+    }
+    return number;
+}
+
+/* Run by the agent at its start, when threads were born unseen, and now and then: gives every
+ * thread of every process in `vms` its record. */
 SEC("iter/task")
 int vp_adopt(struct bpf_iter__task* ctx) {
     struct task_struct* task = ctx->task;
-    if (!task || task->flags & PF_KTHREAD || task->__state & TASK_DEAD) return 0;
-    __u32 tgid = task->tgid;
+    if (!task || task->__state & TASK_DEAD) return 0;
+    const bool kernel = task->flags & PF_KTHREAD;
+    __u32 tgid = kernel ? works_for(task) : task->tgid;
+    if (!tgid) return 0;
     struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
-    if (vm && !vm->ended_ns) adopt(task, vm);
+    if (!vm || vm->ended_ns || (kernel && task->start_boottime < vm->start_ns)) return 0;
+    adopt(task, tgid, vm);
     return 0;
 }

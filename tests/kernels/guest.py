@@ -65,8 +65,9 @@ def boot(series, say=print):
     fixtures = BINARIES.parent / "fixtures"
     archive = Archive()
     archive.basis(pathlib.Path(__file__).parent / "init", kernel,
-                  ("virtio_pci", "virtio_blk", "kvm_amd"))
+                  ("virtio_pci", "virtio_blk", "kvm_amd", "vhost_net", "dm_mod"))
     archive.program("bin/virtpulse-agent", BINARIES / "virtpulse-agent")
+    archive.program("bin/dmsetup", program("dmsetup", "dmsetup"))
     archive.program("bin/qemu-system-x86_64", fixtures / "qemu-system-x86_64")
     # To the agent it is its executable's name that makes it a virtual machine.
     archive.program("io/qemu-system-x86_64", BINARIES / "guest-io")

@@ -151,7 +151,9 @@ Result<void> EbpfSource::settle_pinned() {
     const auto threads = probe_.threads();
     const auto settled = take_over(
         vm_rows_, threads, [this](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
-            const auto text = read_file(task_file(root_, tgid, tid, "stat"), buffer_);
+            auto text = read_file(task_file(root_, tgid, tid, "stat"), buffer_);
+            // A kernel thread that works for the VM is a process of its own.
+            if (!text) text = read_file(task_file(root_, tid, tid, "stat"), buffer_);
             const auto stat = and_then(text, parse_process_stat);
             return stat && !stat->is_dead() && stat->start_ticks == ticks_of(start_ns);
         });
@@ -221,6 +223,7 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
     searched_ = now >= next_search_;
     if (searched_) {
         next_search_ = now + search_every;
+        adopt_due_ = true;  // kernel threads that work for VMs are not seen to begin
         auto found = search_.search();
         if (!found) return found.error();
         pids = std::move(*found);
