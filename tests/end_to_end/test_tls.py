@@ -191,7 +191,10 @@ class Tls(unittest.TestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         with self.collector() as collector:
+            begun = time.monotonic()
             silent = [Reader(collector.tcp) for _ in range(MOST_VIEWERS + 8)]
+            if time.monotonic() - begun > 4:
+                self.skipTest("too slow a machine: the first are closed before the last connect")
             for each in silent[MOST_VIEWERS:]:
                 self.assertEqual(each.socket.recv(1), b"")
             self.assertEqual(silent[0].socket.recv(7)[:2], b"\x15\3")
