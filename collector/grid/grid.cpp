@@ -77,6 +77,7 @@ Grid::Host* Grid::find_or_make(const std::string& name) {
     if (hosts_.size() >= most_hosts) return nullptr;
     auto& host = hosts_[name];
     host.id = next_id_++;
+    host.name = std::make_shared<const std::string>(name);
     return &host;
 }
 
@@ -96,7 +97,8 @@ void Grid::publish(Host& host, const Arrival& arrival, bool same_sample, Outcome
     }
     const auto& ext = arrival.frame.host.ext;
     const auto part = ext && ext->part ? ext->part->index : 0;
-    const Publication publication{host.id, host.sample, part, ++serial_, arrival.message};
+    const Publication publication{host.id,   host.sample,     part,
+                                  ++serial_, arrival.message, host.name};
     // A part that is there already was refused by the host's state.
     host.newest.insert_or_assign(part, publication);
     host.newest_bytes += arrival.message->size();

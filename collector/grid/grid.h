@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -76,6 +77,7 @@ class Grid {
   private:
     struct Host {
         std::uint64_t id = 0;
+        std::shared_ptr<const std::string> name;  // for those who go on without the lock
         SequenceTracker sequence;
         wire::HostState state;
         VmChanges changes;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "collector/ingest/arrival.h"
 
@@ -14,6 +16,7 @@ struct Publication {
     std::uint32_t part = 0;
     std::uint64_t serial = 0;  // rises with every publication of any host
     LiveMessage message;
+    std::shared_ptr<const std::string> name = nullptr;  // of the host
 };
 
 }  // namespace virtpulse::collector

@@ -99,7 +99,7 @@ void Relay::welcome(tcp::socket socket) {
     prepare(socket);
     auto address = peer_of(socket);
     // One that has not got through the handshake yet has its place among most_viewers too.
-    auto session = std::make_shared<Session>(std::move(socket), tls_, requests_, counters_);
+    auto session = std::make_shared<Session>(std::move(socket), tls_, grid_, requests_, counters_);
     sessions_.push_back(session);
     asio::co_spawn(io_, let_in(std::move(session), std::move(address)), asio::detached);
 }
@@ -113,13 +113,7 @@ asio::awaitable<void> Relay::let_in(std::shared_ptr<Session> session, std::strin
         session->close();
         co_return;
     }
-    std::vector<Publication> newest;
-    std::uint64_t serial = 0;
-    grid_.with([&](const Grid& grid) {
-        newest = grid.newest_of_live();
-        serial = grid.last_serial();
-    });
-    session->start(newest, serial);
+    session->start();
 }
 
 void Relay::renew(TlsContext tls) {

@@ -31,7 +31,8 @@ Result<Parameters> parameters_of(const Json& request) {
         return wrong("a request has \"op\", a string");
     }
     if (!Questions::knows(request["op"].get_ref<const std::string&>())) {
-        return wrong("known are about, hosts, host, domain, status, stats, history and events");
+        return wrong(
+            "known are about, hosts, host, domain, status, stats, history, events and subscribe");
     }
     if (request.contains("after") && !request["after"].is_string()) {
         return wrong("\"after\" is what \"next\" of the last answer said");
@@ -46,9 +47,29 @@ Result<Parameters> parameters_of(const Json& request) {
     return parameters;
 }
 
+bool is_subscription(const Json& request) {
+    return request.is_object() && request.contains("op") && request["op"] == "subscribe";
+}
+
+// Without "hosts", or where it is null, all of them.
+Result<Subscription> subscription_of(const Json& request) {
+    if (!request.contains("hosts") || request["hosts"].is_null()) return Subscription();
+    if (!request["hosts"].is_array()) return wrong("\"hosts\" is a list of names");
+    HostNames names;
+    for (const auto& name : request["hosts"]) {
+        if (!name.is_string()) return wrong("\"hosts\" is a list of names");
+        names.insert(name.get<std::string>());
+    }
+    return Subscription(std::move(names));
+}
+
+std::string text_of(const Json& answer) {
+    return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
-boost::asio::awaitable<std::string> Requests::answer(std::string text) {
+boost::asio::awaitable<Reply> Requests::answer(std::string text) {
     add(counters_.requests);
     const auto request = Json::parse(text, nullptr, false);
     Json answer{{"id", nullptr}};
@@ -59,6 +80,16 @@ boost::asio::awaitable<std::string> Requests::answer(std::string text) {
         add(counters_.bad_requests);
         answer["error"] = {{"code", code}, {"message", message}};
     };
+    if (is_subscription(request)) {
+        auto subscription = subscription_of(request);
+        if (!subscription) {
+            fail("bad_request", subscription.error().message);
+            co_return Reply{text_of(answer), std::nullopt};
+        }
+        const auto size = subscription->size();
+        answer["subscribed"] = size ? Json(*size) : Json(nullptr);
+        co_return Reply{text_of(answer), std::move(*subscription)};
+    }
     auto parameters = parameters_of(request);
     if (!parameters) {
         const bool is_op = request.is_object() && request.contains("op") &&
@@ -74,7 +105,7 @@ boost::asio::awaitable<std::string> Requests::answer(std::string text) {
             fail(failure_name(found.error().code), found.error().message);
         }
     }
-    co_return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+    co_return Reply{text_of(answer), std::nullopt};
 }
 
 }  // namespace virtpulse::collector

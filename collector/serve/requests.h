@@ -5,13 +5,20 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "collector/counters.h"
 #include "collector/query/questions.h"
+#include "collector/serve/subscription.h"
 
 namespace virtpulse::collector {
+
+struct Reply {
+    std::string text;
+    std::optional<Subscription> subscription;  // what the viewer wants from now on
+};
 
 // Answers the text of a request with the text of an answer. Members beside `id` and `op` are the
 // parameters of the question: text, numbers, or arrays of text, which become a list with commas.
@@ -20,7 +27,7 @@ class Requests {
     Requests(const Questions& questions, Counters& counters)
         : questions_(questions), counters_(counters) {}
 
-    [[nodiscard]] boost::asio::awaitable<std::string> answer(std::string request);
+    [[nodiscard]] boost::asio::awaitable<Reply> answer(std::string request);
 
   private:
     const Questions& questions_;

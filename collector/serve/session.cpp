@@ -22,10 +22,12 @@ constexpr std::size_t write_bytes = std::size_t{64} << 10;
 
 }  // namespace
 
-Session::Session(tcp::socket socket, TlsContext tls, Requests& requests, Counters& counters)
+Session::Session(tcp::socket socket, TlsContext tls, SharedGrid& grid, Requests& requests,
+                 Counters& counters)
     : stream_(std::move(socket), std::move(tls)),
       work_(stream_.get_executor(), asio::steady_timer::time_point::max()),
       answered_(stream_.get_executor(), asio::steady_timer::time_point::max()),
+      grid_(grid),
       requests_(requests),
       counters_(counters),
       reader_(wire::longest_request) {}
@@ -34,10 +36,21 @@ Session::~Session() {
     if (is_started_) counters_.viewers.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Session::start(const std::vector<Publication>& newest, std::uint64_t known_serial) {
-    for (const auto& publication : newest)
+void Session::greet() {
+    std::vector<Publication> newest;
+    grid_.with([&](const Grid& grid) {
+        newest = grid.newest_of_live();
+        known_serial_ = grid.last_serial();
+    });
+    pending_ = {};
+    for (const auto& publication : newest) {
+        if (!subscription_.wants(*publication.name)) continue;
         pending_.put(publication, std::chrono::steady_clock::now());
-    known_serial_ = known_serial;
+    }
+}
+
+void Session::start() {
+    greet();
     is_started_ = true;
     add(counters_.viewers);
     const auto run = [this](auto coroutine) {
@@ -58,6 +71,7 @@ void Session::put(const std::vector<Publication>& publications) {
     const auto now = std::chrono::steady_clock::now();
     for (const auto& publication : publications) {
         if (publication.serial <= known_serial_) continue;
+        if (!subscription_.wants(*publication.name)) continue;
         add(counters_.skipped_messages, pending_.put(publication, now));
     }
     work_.cancel();
@@ -101,8 +115,12 @@ asio::awaitable<bool> Session::take(std::span<const std::byte> bytes) {
 }
 
 asio::awaitable<void> Session::answer(std::string request) {
-    const auto text = co_await requests_.answer(std::move(request));
-    wire::append_message(wire::MessageType::answer, text, answer_);
+    auto reply = co_await requests_.answer(std::move(request));
+    if (reply.subscription) {
+        subscription_ = std::move(*reply.subscription);
+        greet();  // behind the answer there is nothing but what was asked for
+    }
+    wire::append_message(wire::MessageType::answer, reply.text, answer_);
     work_.cancel();
     while (!answer_.empty() && stream_.is_open())
         (void)co_await answered_.async_wait(no_throw);

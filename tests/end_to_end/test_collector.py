@@ -279,7 +279,8 @@ class Hostile(Temporary):
             self.assertEqual(collector.ask({"id": 3, "op": "fly"}),
                              {"id": 3, "error": {"code": "unknown_op",
                                                  "message": "known are about, hosts, host, domain, status, "
-                                                            "stats, history and events"}})
+                                                            "stats, history, events and "
+                                                            "subscribe"}})
             # A type that it does not know is skipped.
             collector.asker.socket.sendall(struct.pack(">IB", 3, 200) + b"abc")
             stats = collector.stats()
@@ -296,6 +297,33 @@ class Hostile(Temporary):
                 reader.close()
             collector.sender().send(THESIS_FRAME)
             self.assertEqual(bystander.live(), THESIS_FRAME)
+
+    def test_a_viewer_hears_only_of_the_hosts_that_it_subscribed_to(self):
+        with Collector() as collector:
+            senders = {name: collector.sender() for name in ("a", "b", "c", "later")}
+            newest = {}
+
+            def send(name):
+                newest[name] = frame(name)
+                senders[name].send(newest[name])
+            for name in ("a", "b", "c"):
+                send(name)
+            collector.settled(3)
+            asked = collector.ask({"id": 1, "op": "subscribe", "hosts": ["b", "later"]})
+            self.assertEqual(asked, {"id": 1, "subscribed": 2})
+            reader = collector.asker
+            self.assertEqual(reader.message(), (0, newest["b"]))
+            for name in ("a", "later", "c", "b"):
+                send(name)
+                if name in ("later", "b"):
+                    self.assertEqual(reader.message(), (0, newest[name]))
+            # What is wrong changes nothing; all again brings the newest of each.
+            self.assertIn("error", collector.ask({"id": 2, "op": "subscribe", "hosts": "a"}))
+            send("a")
+            collector.settled(8)
+            self.assertEqual(collector.ask({"id": 3, "op": "subscribe"}),
+                             {"id": 3, "subscribed": None})
+            self.assertEqual({reader.live() for _ in newest}, set(newest.values()))
 
     def test_requests_in_a_row_are_all_answered_in_their_order(self):
         with Collector() as collector:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """TLS between viewer and collector: who is let in, who is not, and what is said to whom."""
 
+import concurrent.futures
 import http.client
 import json
 import os
@@ -39,6 +40,13 @@ def viewer(port, *arguments, host="127.0.0.1", good=lambda link: link["reason"])
             raise AssertionError("it never came to that: " + line)
         finally:
             process.terminate()
+
+
+def together(*calls):
+    """Viewers mostly wait, so several of them wait at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        for done in [pool.submit(call) for call in calls]:
+            done.result()
 
 
 class Server:
@@ -129,55 +137,65 @@ class Tls(unittest.TestCase):
         with self.collector("--tls-client-ca", self.ca, certificate=self.mine) as collector:
             collector.sender().send(frame("alpha"))
             shown = ("--collector-cert", self.mine[0], "--collector-key", self.mine[1])
-            viewer(collector.tcp, "--collector-ca", self.ca, *shown,
-                   good=lambda link: link["frames"])
-            self.refused("wants a certificate: give --collector-cert", collector.tcp,
-                         "--collector-ca", self.ca)
-            collector.until(lambda: "showed no certificate" in collector.said())
-            self.refused("does not know the CA of our certificate", collector.tcp,
-                         "--collector-ca", self.ca, "--collector-cert", stranger[0],
-                         "--collector-key", stranger[1])
+            theirs = ("--collector-cert", stranger[0], "--collector-key", stranger[1])
+            known = (collector.tcp, "--collector-ca", self.ca)
+            together(
+                lambda: viewer(*known, *shown, good=lambda link: link["frames"]),
+                lambda: self.refused("wants a certificate: give --collector-cert", *known),
+                lambda: self.refused("does not know the CA of our certificate", *known, *theirs))
             # Ours would not even begin with one that has expired.
             with self.assertRaises(OSError):
-                reader = collector.reader(tls=self.context(certificate=self.late))
-                reader.message()
+                collector.reader(tls=self.context(certificate=self.late)).message()
+            # The log has one line a second: of those at one time the last.
             collector.until(lambda: "'CN=late' expired on " in collector.said())
-            self.assertIn("'CN=stranger' is signed by 'CN=other-ca', which is not among the known "
-                          "CAs", collector.said())
+            for context, why in (
+                    (self.context(), "showed no certificate"),
+                    (self.context(certificate=stranger), "'CN=stranger' is signed by 'CN=other-ca', "
+                                                         "which is not among the known CAs")):
+                with self.assertRaises(OSError):
+                    collector.reader(tls=context).message()
+                collector.until(lambda: why in collector.said())
             viewers = collector.stats()["viewers"]
             self.assertGreaterEqual(viewers["failed_handshakes"], 3)
             self.assertEqual(viewers["refused"], 0)
 
     def test_the_viewer_says_what_is_wrong_with_the_collectors_certificate(self):
         with self.collector() as collector:
-            self.refused("the certificate 'CN=grid1' is signed by 'CN=ca', which is not among the "
-                         "known CAs", collector.tcp, "--collector-ca", self.other_ca)
-            self.refused("the certificate 'CN=grid1' is for 127.0.0.1, and not for localhost",
-                         collector.tcp, "--collector-ca", self.ca, host="localhost")
+            together(
+                lambda: self.refused("the certificate 'CN=grid1' is signed by 'CN=ca', which is not "
+                                     "among the known CAs", collector.tcp,
+                                     "--collector-ca", self.other_ca),
+                lambda: self.refused("the certificate 'CN=grid1' is for 127.0.0.1, and not for "
+                                     "localhost", collector.tcp, "--collector-ca", self.ca,
+                                     host="localhost"))
 
         def showing(certificate, version=ssl.TLSVersion.TLSv1_3):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
             context.maximum_version = version
             return lambda connection: context.wrap_socket(connection, server_side=True).recv(1)
-        with Server(showing(self.late)) as server:
-            self.refused("the certificate 'CN=late' expired on ", server.port,
-                         "--collector-ca", self.ca)
-        with Server(showing(self.server, ssl.TLSVersion.TLSv1_2)) as server:
-            self.refused("TLS", server.port, "--collector-ca", self.ca)
+        with Server(showing(self.late)) as late, \
+                Server(showing(self.server, ssl.TLSVersion.TLSv1_2)) as old:
+            together(
+                lambda: self.refused("the certificate 'CN=late' expired on ", late.port,
+                                     "--collector-ca", self.ca),
+                lambda: self.refused("the other side does not speak TLS 1.3", old.port,
+                                     "--collector-ca", self.ca))
 
     def test_who_speaks_tls_and_who_does_not_are_told_at_once(self):
-        with Collector("none") as plain:
-            self.refused("does the other side speak TLS?", plain.tcp, "--collector-ca", self.ca)
+        # A plain collector with no host yet, and with one, speaks last and first.
+        with Collector("none") as empty, Collector("none") as plain, self.collector() as collector:
             plain.sender().send(frame("alpha"))
             plain.until(lambda: plain.host("alpha"))
-            self.refused("does not speak TLS", plain.tcp, "--collector-ca", self.ca)
-        with self.collector() as collector:
             # A handshake that stops in its midst; its time goes on while we look at others.
             half = Reader(collector.tcp)
             half.socket.sendall(b"\x16\3\1\2\0\1\0\1\xfc\3\3")
             # One that only reads, as the standard has it, and one that asks.
-            self.refused("speaks TLS only: give --collector-ca", collector.tcp)
+            together(
+                lambda: self.refused("speaks TLS only: give --collector-ca", collector.tcp),
+                lambda: self.refused("does the other side speak TLS?", empty.tcp,
+                                     "--collector-ca", self.ca),
+                lambda: self.refused("does not speak TLS", plain.tcp, "--collector-ca", self.ca))
             collector.until(lambda: "began no TLS handshake" in collector.said())
             reader = collector.reader(tls=None)
             reader.socket.sendall(b"\0\0\0\x15\1" + b'{"id":7,"op":"about"}')
@@ -191,7 +209,10 @@ class Tls(unittest.TestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         with self.collector() as collector:
+            begun = time.monotonic()
             silent = [Reader(collector.tcp) for _ in range(MOST_VIEWERS + 8)]
+            if time.monotonic() - begun > 4:
+                self.skipTest("too slow a machine: the first are closed before the last connect")
             for each in silent[MOST_VIEWERS:]:
                 self.assertEqual(each.socket.recv(1), b"")
             self.assertEqual(silent[0].socket.recv(7)[:2], b"\x15\3")

@@ -20,12 +20,14 @@ struct Scene {
     Questions questions{grid, counters, nullptr};
     Requests requests{questions, counters};
 
-    json ask(const std::string& request) {
+    Reply reply(const std::string& request) {
         boost::asio::io_context io;
         auto answer = boost::asio::co_spawn(io, requests.answer(request), boost::asio::use_future);
         io.run();
-        return json::parse(answer.get());
+        return answer.get();
     }
+
+    json ask(const std::string& request) { return json::parse(reply(request).text); }
 };
 
 }  // namespace
@@ -84,4 +86,33 @@ TEST_CASE("the counters are told by reason") {
           scene.counters.faults.size() + scene.counters.refusals.size());
     CHECK(!answer["dropped"].contains("unknown"));
     CHECK(answer["store"]["enabled"] == false);
+}
+
+TEST_CASE("a viewer subscribes to some hosts, to none, or to all again") {
+    Scene scene;
+    const auto some = scene.reply(R"({"id":1,"op":"subscribe","hosts":["a","b","a"]})");
+    CHECK(json::parse(some.text) == json{{"id", 1}, {"subscribed", 2}});
+    REQUIRE(some.subscription);
+    CHECK(some.subscription->wants("a"));
+    CHECK(!some.subscription->wants("c"));
+    CHECK(!some.subscription->wants(""));
+    const auto none = scene.reply(R"({"id":1,"op":"subscribe","hosts":[]})");
+    CHECK(!none.subscription.value().wants("a"));
+    for (const auto* const text :
+         {R"({"id":1,"op":"subscribe"})", R"({"id":1,"op":"subscribe","hosts":null})"}) {
+        const auto all = scene.reply(text);
+        CHECK(json::parse(all.text)["subscribed"].is_null());
+        CHECK(all.subscription.value().wants("anything"));
+    }
+}
+
+TEST_CASE("a subscription that cannot be read leaves the old one") {
+    Scene scene;
+    for (const auto* const text :
+         {R"({"id":1,"op":"subscribe","hosts":"a"})", R"({"id":1,"op":"subscribe","hosts":[1]})"}) {
+        const auto reply = scene.reply(text);
+        CHECK(!reply.subscription);
+        CHECK(json::parse(reply.text)["error"]["code"] == "bad_request");
+    }
+    CHECK(scene.counters.bad_requests == 2);
 }
