@@ -1,5 +1,8 @@
 #include "collector/store/metrics.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace virtpulse::collector {
 namespace {
 
@@ -12,7 +15,57 @@ void add_up(std::optional<std::uint64_t>& sum, const std::optional<std::uint64_t
     if (value) sum = sum.value_or(0) + *value;
 }
 
+void take_worst(std::optional<double>& worst, const std::optional<std::uint64_t>& value) {
+    if (value) worst = std::max(worst.value_or(0), static_cast<double>(*value));
+}
+
+std::optional<std::uint64_t> sum_of(const std::optional<std::uint64_t>& a,
+                                    const std::optional<std::uint64_t>& b) {
+    return a && b ? std::optional(*a + *b) : std::nullopt;
+}
+
+void take_blocks(const std::vector<wire::BlockCounters>& blocks, Reading& reading) {
+    constexpr std::size_t first = 3;
+    constexpr std::size_t last = 11;
+    auto& counters = reading.counters;
+    reading.devices = blocks.size();
+    if (blocks.empty()) {  // known to have used none
+        for (auto i = first; i <= last; ++i)
+            counters.at(i) = 0;
+    }
+    for (const auto& block : blocks) {
+        add_up(counters[3], block.read_ops);
+        add_up(counters[4], block.read_bytes);
+        add_up(counters[5], block.write_ops);
+        add_up(counters[6], block.write_bytes);
+        add_up(counters[7], block.flush_ops);
+        add_up(counters[8], block.discard_ops);
+        add_up(counters[9], block.busy_ns);
+        add_up(counters[10], sum_of(block.read_queue_ns, block.read_device_ns));
+        add_up(counters[last], sum_of(block.write_queue_ns, block.write_device_ns));
+        take_worst(reading.gauges[4], block.read_p99_ns);
+        take_worst(reading.gauges[5], block.write_p99_ns);
+    }
+}
+
 }  // namespace
+
+std::optional<std::uint64_t> waited_us(const std::optional<wire::PressureExt>& pressure,
+                                       std::optional<wire::Stall> wire::PressureExt::*resource) {
+    if (!pressure || !((*pressure).*resource)) return std::nullopt;
+    return ((*pressure).*resource)->some_us;
+}
+
+std::optional<wire::CgroupExt> read_now(const std::optional<wire::CgroupExt>& cgroup) {
+    return cgroup && cgroup->age_ms == 0 ? cgroup : std::nullopt;
+}
+
+std::optional<std::uint64_t> waited_for(const std::optional<wire::WaitExt>& wait,
+                                        std::string_view wait_class) {
+    const auto* const found = std::ranges::find(wire::wait_classes, wait_class);
+    if (!wait || found == wire::wait_classes.end()) return std::nullopt;
+    return wait->by_ns.at(static_cast<std::size_t>(found - wire::wait_classes.begin()));
+}
 
 Reading reading_of(const wire::Host& host) {
     Reading reading;
@@ -20,6 +73,10 @@ Reading reading_of(const wire::Host& host) {
     reading.gauges = {host.cpu, host.ram, host.disk, host.cputemp, host.mbtemp};
     if (!host.ext) return reading;
     reading.since = host.ext->boot;
+    if (host.ext->ksm) reading.gauges[6] = static_cast<double>(host.ext->ksm->saved_bytes);
+    reading.counters[1] = waited_us(host.ext->pressure, &wire::PressureExt::cpu);
+    reading.counters[2] = waited_us(host.ext->pressure, &wire::PressureExt::memory);
+    reading.counters[3] = waited_us(host.ext->pressure, &wire::PressureExt::io);
     if (!host.ext->self) return reading;
     reading.gauges[5] = real(host.ext->self->rss_bytes);
     reading.counters[0] = host.ext->self->cpu_ns;
@@ -38,21 +95,21 @@ Reading reading_of(const wire::Vm& vm, double time_s) {
     counters[0] = ext.cpu_ns;
     counters[1] = ext.run_delay_ns;
     counters[2] = ext.switches;
-    if (!ext.block) return reading;
-    reading.devices = ext.block->size();
-    if (ext.block->empty()) {  // known to have used none
-        for (std::size_t i = 3; i < counters.size(); ++i)
-            counters[i] = 0;
+    counters[12] = waited_for(ext.wait, "vm");
+    counters[13] = waited_for(ext.wait, "process");
+    counters[14] = waited_for(ext.wait, "quota");
+    counters[17] = ext.major_faults;
+    if (ext.wait) reading.gauges[3] = real(ext.wait->p99_ns);
+    if (ext.kvm) {
+        counters[15] = ext.kvm->exits;
+        counters[16] = ext.kvm->halt_poll_ns;
     }
-    for (const auto& block : *ext.block) {
-        add_up(counters[3], block.read_ops);
-        add_up(counters[4], block.read_bytes);
-        add_up(counters[5], block.write_ops);
-        add_up(counters[6], block.write_bytes);
-        add_up(counters[7], block.flush_ops);
-        add_up(counters[8], block.discard_ops);
-        add_up(counters[9], block.busy_ns);
+    if (const auto cgroup = read_now(ext.cgroup)) {
+        counters[18] = cgroup->throttled_ns;
+        counters[19] = waited_us(cgroup->pressure, &wire::PressureExt::memory);
+        counters[20] = waited_us(cgroup->pressure, &wire::PressureExt::io);
     }
+    if (ext.block) take_blocks(*ext.block, reading);
     return reading;
 }
 

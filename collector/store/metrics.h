@@ -13,16 +13,22 @@ namespace virtpulse::collector {
 
 // Names are those of the columns; each ends in its unit, or counts. A counter's rates are per
 // second.
-inline constexpr std::array<std::string_view, 6> host_gauges{"cpu_percent",    "ram_percent",
-                                                             "disk_percent",   "cputemp_celsius",
-                                                             "mbtemp_celsius", "agent_rss_bytes"};
-inline constexpr std::array<std::string_view, 1> host_counters{"agent_cpu_ns"};
+inline constexpr std::array<std::string_view, 7> host_gauges{
+    "cpu_percent",    "ram_percent",     "disk_percent",   "cputemp_celsius",
+    "mbtemp_celsius", "agent_rss_bytes", "ksm_saved_bytes"};
+inline constexpr std::array<std::string_view, 4> host_counters{
+    "agent_cpu_ns", "cpu_pressure_us", "memory_pressure_us", "io_pressure_us"};
 
-inline constexpr std::array<std::string_view, 3> vm_gauges{"cpu_percent", "ram_kib", "rss_bytes"};
-// From read_ops on: over all its devices.
-inline constexpr std::array<std::string_view, 10> vm_counters{
-    "cpu_ns",    "run_delay_ns", "switches",  "read_ops",    "read_bytes",
-    "write_ops", "write_bytes",  "flush_ops", "discard_ops", "busy_ns"};
+// Of the two latencies the worst of its devices.
+inline constexpr std::array<std::string_view, 6> vm_gauges{
+    "cpu_percent", "ram_kib", "rss_bytes", "wait_p99_ns", "read_p99_ns", "write_p99_ns"};
+// From read_ops to write_ns: over all its devices.
+inline constexpr std::array<std::string_view, 21> vm_counters{
+    "cpu_ns",        "run_delay_ns",     "switches",     "read_ops",        "read_bytes",
+    "write_ops",     "write_bytes",      "flush_ops",    "discard_ops",     "busy_ns",
+    "read_ns",       "write_ns",         "wait_vm_ns",   "wait_process_ns", "wait_quota_ns",
+    "kvm_exits",     "kvm_halt_poll_ns", "major_faults", "throttled_ns",    "memory_pressure_us",
+    "io_pressure_us"};
 
 inline constexpr std::size_t most_gauges = host_gauges.size();
 inline constexpr std::size_t most_counters = vm_counters.size();
@@ -51,6 +57,15 @@ struct Reading {
     std::array<std::optional<double>, most_gauges> gauges{};
     std::array<std::optional<std::uint64_t>, most_counters> counters{};
 };
+// How long something waited for a resource; nothing where it is not known, or was not read for this
+// sample (see wire::CgroupExt).
+std::optional<std::uint64_t> waited_us(const std::optional<wire::PressureExt>& pressure,
+                                       std::optional<wire::Stall> wire::PressureExt::*resource);
+// The same of a VM's cgroup, and its own figures.
+std::optional<wire::CgroupExt> read_now(const std::optional<wire::CgroupExt>& cgroup);
+// By wire::wait_classes; nothing where the waits are not known.
+std::optional<std::uint64_t> waited_for(const std::optional<wire::WaitExt>& wait,
+                                        std::string_view wait_class);
 Reading reading_of(const wire::Host& host);
 Reading reading_of(const wire::Vm& vm, double time_s);
 

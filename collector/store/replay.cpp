@@ -20,11 +20,15 @@ constexpr std::string_view known =
     " WHERE hosts.last_seen_ms >= ?1";
 constexpr std::string_view host_columns =
     "host_id, received_s, time_ms, boot_ns, cpu_percent, ram_percent, disk_percent,"
-    " cputemp_celsius, mbtemp_celsius, agent_rss_bytes, agent_cpu_ns";
+    " cputemp_celsius, mbtemp_celsius, agent_rss_bytes, ksm_saved_bytes, agent_cpu_ns,"
+    " cpu_pressure_us, memory_pressure_us, io_pressure_us";
 constexpr std::string_view vm_columns =
-    "v.vm_id, v.received_s, v.time_ms, since_ns, cpu_percent, ram_kib, rss_bytes, cpu_ns,"
-    " run_delay_ns, switches, sum(read_ops), sum(read_bytes), sum(write_ops), sum(write_bytes),"
-    " sum(flush_ops), sum(discard_ops), sum(busy_ns), count(device)";
+    "v.vm_id, v.received_s, v.time_ms, since_ns, cpu_percent, ram_kib, rss_bytes, wait_p99_ns,"
+    " max(read_p99_ns), max(write_p99_ns), cpu_ns, run_delay_ns, switches, sum(read_ops),"
+    " sum(read_bytes), sum(write_ops), sum(write_bytes), sum(flush_ops), sum(discard_ops),"
+    " sum(busy_ns), sum(read_queue_ns + read_device_ns), sum(write_queue_ns + write_device_ns),"
+    " wait_vm_ns, wait_process_ns, wait_quota_ns, kvm_exits, kvm_halt_poll_ns, major_faults,"
+    " throttled_ns, memory_pressure_us, io_pressure_us, count(device)";
 constexpr std::string_view vm_join =
     " LEFT JOIN vm_block_samples b ON b.received_s = v.received_s AND b.vm_id = v.vm_id"
     " AND b.time_ms = v.time_ms";

@@ -27,7 +27,20 @@ void Rollup::add(const Reading& reading) {
     // One that was overtaken on the way brings no difference: the one after it has had it.
     if (last_ && last_->since == reading.since && reading.time_s <= last_->time_s) return;
     if (last_) add_differences(*last_, reading);
+    remember(reading);
+}
+
+void Rollup::remember(const Reading& reading) {
+    const bool goes_on = last_ && last_->since == reading.since;
+    const auto before = goes_on ? last_->counters : decltype(last_->counters){};
     last_ = reading;
+    for (std::size_t i = 0; i < most_counters; ++i) {
+        if (reading.counters[i]) {
+            counted_s_[i] = reading.time_s;
+        } else {
+            last_->counters[i] = before[i];
+        }
+    }
 }
 
 void Rollup::add_differences(const Reading& before, const Reading& after) {
@@ -44,7 +57,7 @@ void Rollup::add_differences(const Reading& before, const Reading& after) {
     for (std::size_t i = 0; i < most_counters; ++i) {
         const auto& from = before.counters[i];
         const auto& to = after.counters[i];
-        if (from && to) counters_[i].add(*to - *from, span_s);
+        if (from && to) counters_[i].add(*to - *from, after.time_s - counted_s_[i]);
     }
     span_s_ += span_s;
 }

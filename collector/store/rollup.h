@@ -32,7 +32,8 @@ class Rollup {
   public:
     // A counter's difference is from the sample before, also where that is long ago or in another
     // bucket: what was counted while frames were lost is in the bucket of the first that came
-    // again, and `span_s` says over what time. Nothing is known of a difference where the counters
+    // again, and `span_s` says over what time. One that is not in every sample counts from where it
+    // was last. Nothing is known of a difference where the counters
     // began anew, ran backwards, or have fewer devices than before.
     void add(const Reading& reading);
     // Begins a bucket; what the last sample said stays known.
@@ -46,12 +47,14 @@ class Rollup {
 
   private:
     void add_differences(const Reading& before, const Reading& after);
+    void remember(const Reading& reading);
 
     std::uint32_t samples_ = 0;
     double span_s_ = 0;
     std::array<GaugeSum, most_gauges> gauges_{};
     std::array<CounterSum, most_counters> counters_{};
     std::optional<Reading> last_;
+    std::array<double, most_counters> counted_s_{};  // `time_s` of those in last_
 };
 
 }  // namespace virtpulse::collector

@@ -1,6 +1,7 @@
 #include "collector/store/rollup_tables.h"
 
 #include <cmath>
+#include <vector>
 
 namespace virtpulse::collector {
 namespace {
@@ -33,12 +34,37 @@ std::string merge_counter(const std::string& name) {
     return merge_extremes(name) + ", " + either(name + " + excluded." + name, name);
 }
 
+struct RollupColumn {
+    std::string name;
+    const char* type;
+};
+
+// But for the key and how many samples there were. In the order in which put() gives them; that of
+// the table is another where columns were added to it.
+std::vector<RollupColumn> columns_of(const Subject& subject) {
+    std::vector<RollupColumn> columns;
+    for (const auto gauge : subject.gauges) {
+        for (const char* const what : {"_min", "_mean", "_max"})
+            columns.push_back({std::string(gauge) + what, "REAL"});
+    }
+    for (const auto counter : subject.counters) {
+        const std::string name(counter);
+        columns.push_back({name, "INTEGER"});
+        columns.push_back({name + "_min", "REAL"});
+        columns.push_back({name + "_max", "REAL"});
+    }
+    return columns;
+}
+
 std::string insert(const Subject& subject, const Tier& tier) {
-    const auto columns = 4 + 3 * (subject.gauges.size() + subject.counters.size());
-    std::string sql = "INSERT INTO " + rollup_table(subject, tier) + " VALUES(?";
-    for (std::size_t i = 1; i < columns; ++i)
-        sql += ", ?";
-    return sql + ") ON CONFLICT DO ";
+    std::string sql = "INSERT INTO " + rollup_table(subject, tier) + "(start_s, " +
+                      std::string(subject.id) + ", samples, span_ms";
+    std::string values = "?, ?, ?, ?";
+    for (const auto& column : columns_of(subject)) {
+        sql += ", " + column.name;
+        values += ", ?";
+    }
+    return sql + ") VALUES(" + values + ") ON CONFLICT DO ";
 }
 
 std::string merge(const Subject& subject, const Tier& tier) {
@@ -69,18 +95,27 @@ std::string rollup_schema(const Subject& subject) {
                std::string(subject.id) + " INTEGER NOT NULL REFERENCES " +
                std::string(subject.name) +
                "s(id), samples INTEGER NOT NULL, span_ms INTEGER NOT NULL";
-        for (const auto gauge : subject.gauges) {
-            for (const char* const what : {"_min", "_mean", "_max"})
-                sql += ", " + std::string(gauge) + what + " REAL";
-        }
-        for (const auto counter : subject.counters) {
-            const std::string name(counter);
-            sql.append(", ").append(name).append(" INTEGER, ").append(name).append("_min REAL, ");
-            sql.append(name).append("_max REAL");
-        }
+        for (const auto& column : columns_of(subject))
+            sql.append(", ").append(column.name).append(" ").append(column.type);
         sql += ", PRIMARY KEY(start_s, " + std::string(subject.id) + ")) WITHOUT ROWID;";
     }
     return sql;
+}
+
+Result<> add_rollup_columns(Database& database, const Subject& subject) {
+    std::string sql;
+    for (const auto& tier : tiers) {
+        const auto table = rollup_table(subject, tier);
+        for (const auto& [name, type] : columns_of(subject)) {
+            const auto count = database.query_integer("SELECT count(*) FROM pragma_table_info('" +
+                                                      table + "') WHERE name = '" + name + "'");
+            if (!count) return count.error();
+            if (count->value_or(0) != 0) continue;
+            sql.append("ALTER TABLE ").append(table).append(" ADD COLUMN ");
+            sql.append(name).append(" ").append(type).append(";");
+        }
+    }
+    return database.execute(sql);
 }
 
 Result<RollupTables> RollupTables::prepare(Database& database, const Subject& subject) {

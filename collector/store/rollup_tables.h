@@ -14,6 +14,8 @@ namespace virtpulse::collector {
 std::string rollup_table(const Subject& subject, const Tier& tier);
 // CREATE TABLE, for all tiers.
 std::string rollup_schema(const Subject& subject);
+// Adds the columns that the tables of an older file do not have.
+Result<> add_rollup_columns(Database& database, const Subject& subject);
 
 // A host's or VM's bucket of the finest tier while it is open.
 struct OpenBucket {

@@ -102,6 +102,34 @@ CREATE TABLE vm_block_samples(
     PRIMARY KEY(received_s, vm_id, time_ms, device)) WITHOUT ROWID;
 )sql";
 
+// What version 3 has more, at the end of each table: one that is new is made in the same way.
+constexpr const char* columns_of_3 = R"sql(
+ALTER TABLE host_samples ADD COLUMN cpu_pressure_us INTEGER;
+ALTER TABLE host_samples ADD COLUMN memory_pressure_us INTEGER;
+ALTER TABLE host_samples ADD COLUMN io_pressure_us INTEGER;
+ALTER TABLE host_samples ADD COLUMN ksm_saved_bytes INTEGER;
+ALTER TABLE vm_samples ADD COLUMN wait_p50_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN wait_p99_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN wait_vm_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN wait_process_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN wait_own_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN wait_quota_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN kvm_exits INTEGER;
+ALTER TABLE vm_samples ADD COLUMN kvm_guest_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN kvm_halt_poll_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN major_faults INTEGER;
+ALTER TABLE vm_samples ADD COLUMN throttled_ns INTEGER;
+ALTER TABLE vm_samples ADD COLUMN memory_pressure_us INTEGER;
+ALTER TABLE vm_samples ADD COLUMN io_pressure_us INTEGER;
+ALTER TABLE vm_block_samples ADD COLUMN read_queue_ns INTEGER;
+ALTER TABLE vm_block_samples ADD COLUMN read_device_ns INTEGER;
+ALTER TABLE vm_block_samples ADD COLUMN write_queue_ns INTEGER;
+ALTER TABLE vm_block_samples ADD COLUMN write_device_ns INTEGER;
+ALTER TABLE vm_block_samples ADD COLUMN read_p99_ns INTEGER;
+ALTER TABLE vm_block_samples ADD COLUMN write_p99_ns INTEGER;
+ALTER TABLE vm_block_samples ADD COLUMN ahead_ns INTEGER;
+)sql";
+
 std::string version_is(int version) {
     return "PRAGMA user_version = " + std::to_string(version) + ";";
 }
@@ -112,7 +140,8 @@ std::string all_rollups() {
 
 Result<> make(Database& database) {
     return database.execute(
-        "BEGIN IMMEDIATE;" + std::string(fixed_tables) + sample_tables + all_rollups() +
+        "BEGIN IMMEDIATE;" + std::string(fixed_tables) + sample_tables + columns_of_3 +
+        all_rollups() +
         "INSERT INTO meta VALUES('made_by', 'virtpulse-collector " VIRTPULSE_VERSION
         "');"
         "PRAGMA application_id = " +
@@ -143,8 +172,19 @@ Result<> migrate_from_1(Database& database) {
         " read_ops, read_bytes, write_ops, write_bytes, flush_ops, discard_ops, busy_ns, in_flight"
         " FROM old_vm_block_samples ORDER BY 1, 2, 3, 4;"
         "DROP TABLE old_host_samples; DROP TABLE old_vm_samples; DROP TABLE old_vm_block_samples;";
-    auto done = database.execute(sql + version_is(2) + "COMMIT");
+    auto done = database.execute(sql + columns_of_3 + version_is(schema_version) + "COMMIT");
     if (!done) (void)database.execute("ROLLBACK");  // the file is then as it was
+    return done;
+}
+
+// Version 2 lacked columns; rows that are there have NULL in them.
+Result<> migrate_from_2(Database& database) {
+    auto done = database.execute("BEGIN IMMEDIATE;" + std::string(columns_of_3));
+    for (const auto* const subject : {&host_subject, &vm_subject}) {
+        if (done) done = add_rollup_columns(database, *subject);
+    }
+    if (done) done = database.execute(version_is(schema_version) + "COMMIT");
+    if (!done) (void)database.execute("ROLLBACK");
     return done;
 }
 
@@ -182,10 +222,10 @@ Result<> prepare_schema(Database& database) {
         "PRAGMA cache_size = -65536");
     if (!set) return set;
     if (empty) return make(database);
-    if (*version == 1) {
-        spdlog::info(
-            "{}: its schema is being changed from version 1 to 2, and its samples rolled up", file);
-        return migrate_from_1(database);
+    if (*version < schema_version) {
+        spdlog::info("{}: its schema is being changed from version {} to {}", file, **version,
+                     schema_version);
+        return *version == 1 ? migrate_from_1(database) : migrate_from_2(database);
     }
     // Finds out now whether it can be written, not at the first sample.
     return database.execute("BEGIN IMMEDIATE; ROLLBACK");

@@ -23,7 +23,7 @@ constexpr std::string_view put_vm =
 constexpr std::string_view put_host_sample =
     // Parts of a sample come in any order, and only the first says what concerns the agent.
     "INSERT INTO host_samples"
-    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET cpus = coalesce(cpus, excluded.cpus),"
     " mem_total_bytes = coalesce(mem_total_bytes, excluded.mem_total_bytes),"
     " agent_cpu_ns = coalesce(agent_cpu_ns, excluded.agent_cpu_ns),"
@@ -33,11 +33,17 @@ constexpr std::string_view put_host_sample =
     " agent_late_samples = coalesce(agent_late_samples, excluded.agent_late_samples),"
     " agent_omitted_vms = coalesce(agent_omitted_vms, excluded.agent_omitted_vms),"
     " agent_update_failures = coalesce(agent_update_failures, excluded.agent_update_failures),"
-    " agent_lost_completions = coalesce(agent_lost_completions, excluded.agent_lost_completions)";
+    " agent_lost_completions = coalesce(agent_lost_completions, excluded.agent_lost_completions),"
+    " cpu_pressure_us = coalesce(cpu_pressure_us, excluded.cpu_pressure_us),"
+    " memory_pressure_us = coalesce(memory_pressure_us, excluded.memory_pressure_us),"
+    " io_pressure_us = coalesce(io_pressure_us, excluded.io_pressure_us),"
+    " ksm_saved_bytes = coalesce(ksm_saved_bytes, excluded.ksm_saved_bytes)";
 constexpr std::string_view put_vm_sample =
-    "INSERT OR IGNORE INTO vm_samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    "INSERT OR IGNORE INTO vm_samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+    " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr std::string_view put_block =
-    "INSERT OR IGNORE INTO vm_block_samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    "INSERT OR IGNORE INTO vm_block_samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+    " ?, ?, ?, ?, ?, ?, ?)";
 constexpr std::string_view put_event =
     "INSERT INTO events(time_ms, kind, host, vm_uuid, vm_name, detail)"
     " VALUES(?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''))";
@@ -173,27 +179,46 @@ bool Writer::write_host_sample(const HostRow& row, const wire::Host& host) {
     const auto& self = ext.self ? *ext.self : no_cost;
     std::optional<std::string_view> source;
     if (ext.source) source = *ext.source;
-    return put_host_sample_.run(row.received_s, row.id, row.time_ms, host.cpu, host.ram, host.disk,
-                                host.cputemp, host.mbtemp, ext.sample, ext.boot, ext.interval_ms,
-                                source, ext.cpus, ext.mem_total_bytes, self.cpu_ns, self.rss_bytes,
-                                self.sample_ns, self.send_errors, self.late_samples,
-                                self.omitted_vms, self.update_failures, self.lost_completions);
+    const auto pressure = [&](auto resource) { return waited_us(ext.pressure, resource); };
+    return put_host_sample_.run(
+        row.received_s, row.id, row.time_ms, host.cpu, host.ram, host.disk, host.cputemp,
+        host.mbtemp, ext.sample, ext.boot, ext.interval_ms, source, ext.cpus, ext.mem_total_bytes,
+        self.cpu_ns, self.rss_bytes, self.sample_ns, self.send_errors, self.late_samples,
+        self.omitted_vms, self.update_failures, self.lost_completions,
+        pressure(&wire::PressureExt::cpu), pressure(&wire::PressureExt::memory),
+        pressure(&wire::PressureExt::io),
+        ext.ksm ? std::optional(ext.ksm->saved_bytes) : std::nullopt);
 }
 
 bool Writer::write_vm_sample(std::int64_t id, const wire::Vm& vm, std::int64_t time_ms,
                              std::int64_t received_s) {
     static const wire::VmExt no_ext;
+    static const wire::WaitExt no_wait;
+    static const wire::KvmCounters no_kvm;
     const auto& ext = vm.ext ? *vm.ext : no_ext;
+    const auto& wait = ext.wait ? *ext.wait : no_wait;
+    const auto& kvm = ext.kvm ? *ext.kvm : no_kvm;
+    const auto cgroup = read_now(ext.cgroup).value_or(wire::CgroupExt{});
+    const auto waited = [&](std::string_view by) { return waited_for(ext.wait, by); };
+    auto waited_for_own = waited("own_vcpu");
+    if (waited_for_own) *waited_for_own += *waited("own_emulator") + *waited("own_io");
     if (!put_vm_sample_.run(received_s, id, time_ms, static_cast<std::int64_t>(vm.state), vm.cpu,
                             vm.ram, vm.maxram, ext.pid, ext.since, ext.vcpus, ext.threads,
-                            ext.cpu_ns, ext.run_delay_ns, ext.switches, ext.rss_bytes)) {
+                            ext.cpu_ns, ext.run_delay_ns, ext.switches, ext.rss_bytes, wait.p50_ns,
+                            wait.p99_ns, waited("vm"), waited("process"), waited_for_own,
+                            waited("quota"), kvm.exits, kvm.guest_ns, kvm.halt_poll_ns,
+                            ext.major_faults, cgroup.throttled_ns,
+                            waited_us(cgroup.pressure, &wire::PressureExt::memory),
+                            waited_us(cgroup.pressure, &wire::PressureExt::io))) {
         return false;
     }
     if (!ext.block) return true;
     for (const auto& block : *ext.block) {
         if (!put_block_.run(received_s, id, time_ms, std::string_view(block.device), block.read_ops,
                             block.read_bytes, block.write_ops, block.write_bytes, block.flush_ops,
-                            block.discard_ops, block.busy_ns, block.in_flight)) {
+                            block.discard_ops, block.busy_ns, block.in_flight, block.read_queue_ns,
+                            block.read_device_ns, block.write_queue_ns, block.write_device_ns,
+                            block.read_p99_ns, block.write_p99_ns, block.ahead_ns)) {
             return false;
         }
     }

@@ -83,6 +83,12 @@ class Grid {
             *vm.ext->cpu_ns += static_cast<std::uint64_t>(used * 1e7) * interval_s;
             *vm.ext->run_delay_ns += static_cast<std::uint64_t>(used * 1e4) * interval_s;
             *vm.ext->switches += (busy ? 900 : 40) * interval_s;
+            *vm.ext->major_faults += busy ? interval_s : 0;
+            vm.ext->wait->by_ns.back() += static_cast<std::uint64_t>(used * 1e3) * interval_s;
+            vm.ext->wait->p99_ns = static_cast<std::uint64_t>(used * 1e3);
+            *vm.ext->kvm->exits += (busy ? 20'000 : 500) * interval_s;
+            *vm.ext->kvm->halt_poll_ns += (busy ? 1'000'000 : 10'000) * interval_s;
+            vm.ext->cgroup->pressure->io->some_us += (busy ? 100'000 : 0) * interval_s;
             if (!busy) continue;
             auto& block = vm.ext->block->front();
             *block.read_ops += 10 * interval_s;
@@ -90,6 +96,11 @@ class Grid {
             *block.write_ops += 25 * interval_s;
             *block.write_bytes += 204800 * interval_s;
             *block.busy_ns += 3'000'000 * interval_s;
+            *block.read_queue_ns += 100'000 * interval_s;
+            *block.read_device_ns += 900'000 * interval_s;
+            *block.write_queue_ns += 200'000 * interval_s;
+            *block.write_device_ns += 1'800'000 * interval_s;
+            block.read_p99_ns = block.write_p99_ns = static_cast<std::uint64_t>(used * 1e4);
         }
         return arrival;
     }
@@ -121,6 +132,17 @@ class Grid {
         block.flush_ops = block.discard_ops = 0;
         block.busy_ns = 1'000'000'000'000;
         block.in_flight = 0;
+        block.read_queue_ns = block.read_device_ns = 1'000'000'000;
+        block.write_queue_ns = block.write_device_ns = 1'000'000'000;
+        block.ahead_ns = 1'000'000;
+        ext.wait.emplace().merged = 0;
+        ext.kvm.emplace().exits = 1'000'000;
+        ext.kvm->guest_ns = 1'000'000'000'000;
+        ext.kvm->halt_poll_ns = 1'000'000'000;
+        ext.major_faults = 100;
+        auto& cgroup = ext.cgroup.emplace();
+        cgroup.throttled_ns = 0;
+        cgroup.pressure = wire::PressureExt{wire::Stall{}, wire::Stall{}, wire::Stall{}};
         return vm;
     }
 

@@ -71,6 +71,38 @@ std::string kernel_side(const wire::AgentCost& cost) {
     return text;
 }
 
+// What the host lacked since it booted, and what merging saves it.
+std::string pressure(const wire::HostExt& ext) {
+    std::string text;
+    const auto add = [&](std::string_view name, auto resource) {
+        if (!ext.pressure || !((*ext.pressure).*resource)) return;
+        text += fmt::format("  {} {:.1f} s", name,
+                            static_cast<double>(((*ext.pressure).*resource)->some_us) / 1e6);
+    };
+    add("cpu", &wire::PressureExt::cpu);
+    add("memory", &wire::PressureExt::memory);
+    add("io", &wire::PressureExt::io);
+    if (!text.empty()) text = "  pressure:" + text;
+    if (ext.ksm && ext.ksm->saved_bytes > 0) {
+        text += fmt::format("  samepage merging saves {:.1f} MiB",
+                            static_cast<double>(ext.ksm->saved_bytes) / (1 << 20));
+    }
+    return text.empty() ? text : text + '\n';
+}
+
+// Cumulative, where there was any.
+std::string lacked(const wire::VmExt& ext) {
+    std::string text;
+    const auto throttled_ns = ext.cgroup ? ext.cgroup->throttled_ns.value_or(0) : 0;
+    if (throttled_ns > 0) {
+        text += fmt::format("  throttled {:.1f} s", static_cast<double>(throttled_ns) / 1e9);
+    }
+    if (ext.major_faults.value_or(0) > 0) {
+        text += fmt::format("  {} major faults", *ext.major_faults);
+    }
+    return text;
+}
+
 // Of the last interval: how long the longest waits were, and what for.
 std::string waits(const wire::VmExt& ext) {
     if (!ext.wait) return right(unknown, 8);
@@ -99,6 +131,7 @@ std::string frame_as_table(const wire::Frame& frame) {
          host.ext ? host.ext->missing : std::map<std::string, std::string>{}) {
         text += "  no " + sanitised(what) + ": " + sanitised(why) + '\n';
     }
+    if (host.ext) text += pressure(*host.ext);
     if (host.ext && host.ext->self) text += kernel_side(*host.ext->self);
     text += "  " + fitted("vm", 24, Align::left) + " " + fitted("state", 13, Align::left) +
             right("cpu %", 7) + right("cpu s", 10) + right("delay s", 10) + right("switches", 10) +
@@ -116,7 +149,7 @@ std::string frame_as_table(const wire::Frame& frame) {
                 right(decimal(mebibytes(total(ext, &wire::BlockCounters::read_bytes))), 10) +
                 right(whole(total(ext, &wire::BlockCounters::write_ops)), 9) +
                 right(decimal(mebibytes(total(ext, &wire::BlockCounters::write_bytes))), 10) +
-                waits(ext) + '\n';
+                waits(ext) + lacked(ext) + '\n';
     }
     return text;
 }

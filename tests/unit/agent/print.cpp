@@ -19,6 +19,8 @@ TEST_CASE("the table shows a line a VM, unknown as a dash, and names made harmle
     CHECK(text.find('\x1b') == std::string::npos);
     CHECK(text.find("no libvirt: no answer for 12 s") != std::string::npos);
     CHECK(text.find("by ebpf") != std::string::npos);
+    CHECK(text.find("pressure:  cpu 0.0 s  memory 0.0 s  io 0.0 s") != std::string::npos);
+    CHECK(text.find("throttled 0.0 s  13 major faults") != std::string::npos);
     const auto line = text.substr(text.find("guest1"));
     CHECK(line.find("paused") != std::string::npos);
     CHECK(line.find("—") != std::string::npos);

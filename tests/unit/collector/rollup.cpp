@@ -6,6 +6,7 @@
 #include "tests/unit/collector/arrivals.h"
 #include "tests/unit/collector/place.h"
 #include "tests/unit/collector/schema_1.h"
+#include "tests/unit/collector/schema_2.h"
 
 using namespace virtpulse::collector;
 
@@ -190,4 +191,81 @@ TEST_CASE("a file of schema version 1 keeps its samples and gets roll-ups of the
     CHECK(number(database, "SELECT read_ops FROM vm_1min") == 59 * 50);
     CHECK(number(database, "SELECT cpu_percent_max = 7.5 FROM host_1min") == 1);
     check_tiers_agree(database);
+}
+
+TEST_CASE("a counter that is not in every sample counts from where it was last") {
+    Rollup rollup;
+    auto at = [](double time_s, std::optional<std::uint64_t> throttled) {
+        auto made = reading(time_s, 0);
+        made.counters[5] = throttled;
+        return made;
+    };
+    rollup.add(at(1, 1000));
+    rollup.add(at(2, {}));
+    rollup.add(at(3, {}));
+    CHECK(!rollup.counter(5).known);
+    rollup.begin();
+    rollup.add(at(5, 1400));
+    CHECK(rollup.counter(5).delta == 400);
+    CHECK(rollup.counter(5).max == 100);  // a second, over four
+    auto anew = at(6, {});
+    anew.since = 2;
+    rollup.add(anew);
+    auto later = at(7, 2000);
+    later.since = 2;
+    rollup.add(later);
+    CHECK(rollup.counter(5).delta == 400);
+}
+
+TEST_CASE("a file of schema version 2 keeps what it has and gets the columns of the next") {
+    const Place place;
+    {
+        auto old = Database::open(place.file());
+        REQUIRE(old->execute(schema_2).has_value());
+        REQUIRE(old->execute("PRAGMA application_id = " + std::to_string(application_id) +
+                             "; PRAGMA user_version = 2;"
+                             "INSERT INTO hosts VALUES(1, 'h', 'm', 0, 1800000009000);"
+                             "INSERT INTO vms VALUES(4, 1, '1', 5, 'x', 0, 1800000009000);"
+                             "WITH RECURSIVE i(n) AS (VALUES(0) UNION ALL SELECT n + 1 FROM i"
+                             " WHERE n < 9) INSERT INTO vm_samples SELECT 1800000000 + n, 4,"
+                             " 1800000000003 + 1000 * n, 1, 0.5, 8, 9, 1, 1, 2, 3, 50 * n, 0, 0, 0"
+                             " FROM i;"
+                             "INSERT INTO vm_1h(start_s, vm_id, samples, span_ms, cpu_ns)"
+                             " VALUES(1799996400, 4, 10, 9000, 4711)")
+                    .has_value());
+    }
+    auto database = open_with_tables(place.file());
+    CHECK(number(database, "PRAGMA user_version") == schema_version);
+    auto writer = Writer::prepare(database);
+    REQUIRE(writer.has_value());
+    for (int i = 10; i < 30; ++i) {
+        auto arrival = sample(begin_s + i, 50 * static_cast<std::uint64_t>(i), 0.5);
+        auto& ext = *arrival->frame.vms[0].ext;
+        ext.major_faults = 3 * static_cast<std::uint64_t>(i);
+        ext.wait.emplace().p99_ns = 4096;
+        ext.wait->by_ns.back() = 7 * static_cast<std::uint64_t>(i);
+        auto& cgroup = ext.cgroup.emplace();
+        cgroup.age_ms = i % 2 == 0 ? 0 : 1000;  // read in turn
+        cgroup.throttled_ns = 100 * static_cast<std::uint64_t>(i - i % 2);
+        REQUIRE(writer->write(*arrival).has_value());
+    }
+    CHECK(number(database, "SELECT cpu_ns FROM vm_1h WHERE start_s = 1799996400") == 4711);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples WHERE major_faults IS NULL") == 10);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples WHERE throttled_ns IS NULL") == 20);
+    CHECK(number(database, "SELECT wait_vm_ns FROM vm_samples WHERE received_s % 60 = 20") == 140);
+    CHECK(number(database, "SELECT wait_own_ns FROM vm_samples WHERE received_s % 60 = 20") == 0);
+    REQUIRE(writer->close_ended(begin_s + 100).has_value());
+    CHECK(number(database, "SELECT major_faults FROM vm_1min") == 3 * 19);
+    CHECK(number(database, "SELECT throttled_ns FROM vm_1min") == 100 * 18);
+    CHECK(number(database, "SELECT wait_p99_ns_max FROM vm_1min") == 4096);
+    CHECK(number(database, "SELECT wait_vm_ns_max FROM vm_1min") == 7);
+    check_tiers_agree(database);
+    // The columns are those of a file that is new, in whatever order.
+    const Place fresh;
+    auto other = open_with_tables(fresh.file());
+    for (const std::string table : {"host_samples", "vm_samples", "vm_block_samples", "host_10s",
+                                    "host_1min", "host_1h", "vm_10s", "vm_1min", "vm_1h"}) {
+        const auto columns = "SELECT count(*) FROM pragma_table_info('" + table + "')";
+        CHECK(number(database, columns) == number(other, columns));
+    }
 }
