@@ -15,8 +15,16 @@ std::string octal(mode_t mode) {
     return digits;
 }
 
-Result<> check_owner(const struct stat& status, const std::string& path) {
+Result<> check_kind(const struct stat& status, const std::string& path) {
     if (!S_ISREG(status.st_mode)) return Error{path + " is no plain file: name one that is"};
+    if (static_cast<std::size_t>(status.st_size) > largest_secret_file) {
+        return Error{path + " is larger than 1 MiB: is it the right file?"};
+    }
+    return {};
+}
+
+Result<> check_owner(const struct stat& status, const std::string& path) {
+    if (auto checked = check_kind(status, path); !checked) return checked;
     if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
         return Error{path + " belongs to user " + std::to_string(status.st_uid) +
                      ", who could change it: chown it to the user that reads it"};
@@ -25,21 +33,18 @@ Result<> check_owner(const struct stat& status, const std::string& path) {
         return Error{path + " can be used by others than its owner (mode " +
                      octal(status.st_mode & 07777) + "): chmod 600 " + path};
     }
-    if (static_cast<std::size_t>(status.st_size) > largest_secret_file) {
-        return Error{path + " is larger than 1 MiB: is it the right file?"};
-    }
     return {};
 }
 
-}  // namespace
+using Check = Result<>(const struct stat&, const std::string&);
 
-Result<Secret> read_secret_file(const std::string& path) {
+Result<Secret> read_file(const std::string& path, Check& check) {
     // Not to wait where the path is a pipe; what is looked at is what is read.
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file) return system_error("cannot open " + path);
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) return system_error("cannot look at " + path);
-    if (const auto checked = check_owner(status, path); !checked) return checked.error();
+    if (const auto checked = check(status, path); !checked) return checked.error();
     Secret text(static_cast<std::size_t>(status.st_size));
     std::size_t got = 0;
     while (got < text.size()) {
@@ -50,6 +55,16 @@ Result<Secret> read_secret_file(const std::string& path) {
         got += static_cast<std::size_t>(count);
     }
     return text;
+}
+
+}  // namespace
+
+Result<Secret> read_secret_file(const std::string& path) {
+    return read_file(path, check_owner);
+}
+
+Result<Secret> read_public_file(const std::string& path) {
+    return read_file(path, check_kind);
 }
 
 }  // namespace virtpulse

@@ -1,4 +1,4 @@
-// Files that only their owner may read.
+// Small files that are read whole, and what has to hold for one with a secret.
 #pragma once
 
 #include <string>
@@ -14,5 +14,8 @@ inline constexpr std::size_t largest_secret_file = std::size_t{1} << 20;  // byt
 // else than root and the user that this program runs as, gives anybody but its owner any right, or
 // is larger than largest_secret_file.
 Result<Secret> read_secret_file(const std::string& path);
+
+// The same for a file that anybody may have; refused is only what is no plain file, or larger.
+Result<Secret> read_public_file(const std::string& path);
 
 }  // namespace virtpulse
