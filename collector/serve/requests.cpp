@@ -31,7 +31,8 @@ Result<Parameters> parameters_of(const Json& request) {
         return wrong("a request has \"op\", a string");
     }
     if (!Questions::knows(request["op"].get_ref<const std::string&>())) {
-        return wrong("known are about, hosts, host, domain, status, stats, history and events");
+        return wrong(
+            "known are about, hosts, host, domain, status, stats, history, events and snapshot");
     }
     if (request.contains("after") && !request["after"].is_string()) {
         return wrong("\"after\" is what \"next\" of the last answer said");

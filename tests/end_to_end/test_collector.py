@@ -279,7 +279,7 @@ class Hostile(Temporary):
             self.assertEqual(collector.ask({"id": 3, "op": "fly"}),
                              {"id": 3, "error": {"code": "unknown_op",
                                                  "message": "known are about, hosts, host, domain, status, "
-                                                            "stats, history and events"}})
+                                                            "stats, history, events and snapshot"}})
             # A type that it does not know is skipped.
             collector.asker.socket.sendall(struct.pack(">IB", 3, 200) + b"abc")
             stats = collector.stats()
