@@ -9,10 +9,12 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 
 #include <cstddef>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "viewer/link/lookup.h"
@@ -54,9 +56,14 @@ Connection::Connection(asio::any_io_executor executor, Endpoint endpoint, OnFram
     : executor_(std::move(executor)),
       endpoint_(std::move(endpoint)),
       on_frame_(std::move(on_frame)),
+      inquiries_(std::make_shared<Inquiries>(executor_)),
       random_(std::random_device{}()) {
     status_.address = endpoint_.text();
     status_.since = std::chrono::steady_clock::now();
+}
+
+Connection::~Connection() {
+    inquiries_->close("the collector was removed from the list");
 }
 
 asio::awaitable<void> Connection::run() {
@@ -73,12 +80,17 @@ asio::awaitable<void> Connection::run() {
 }
 
 asio::awaitable<std::string> Connection::attempt() {
+    using asio::experimental::awaitable_operators::operator||;
     auto socket = co_await connect();
     if (!socket) co_return socket.error().message;
     keep_alive(*socket);
     status_.reason.clear();
     enter(LinkState::connected);
-    co_return co_await read_until_it_ends(std::move(*socket));
+    inquiries_->open();
+    const auto ended = co_await (read_until_it_ends(*socket) || write_inquiries(*socket));
+    const auto& reason = ended.index() == 0 ? std::get<0>(ended) : std::get<1>(ended);
+    inquiries_->close(reason);
+    co_return reason;
 }
 
 asio::awaitable<Result<Connection::Socket>> Connection::connect() {
@@ -104,7 +116,7 @@ asio::awaitable<Result<Connection::Socket>> Connection::connect() {
     co_return Error{reason, 0};
 }
 
-asio::awaitable<std::string> Connection::read_until_it_ends(Socket socket) {
+asio::awaitable<std::string> Connection::read_until_it_ends(Socket& socket) {
     wire::MessageReader reader(wire::longest_message);
     std::vector<std::byte> bytes(read_bytes);
     for (;;) {
@@ -120,8 +132,19 @@ asio::awaitable<std::string> Connection::read_until_it_ends(Socket socket) {
             if (!*message) break;
             if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::live)) {
                 take_live((*message)->text);
+            } else if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::answer)) {
+                inquiries_->take((*message)->text);
             }
         }
+    }
+}
+
+asio::awaitable<std::string> Connection::write_inquiries(Socket& socket) {
+    for (;;) {
+        const auto bytes = co_await inquiries_->outgoing();
+        const auto [error, count] = co_await asio::async_write(socket, asio::buffer(bytes),
+                                                               asio::as_tuple(asio::use_awaitable));
+        if (error) co_return reason_of(error);
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -17,6 +18,7 @@
 #include "base/endpoint.h"
 #include "base/result.h"
 #include "viewer/link/backoff.h"
+#include "viewer/link/inquiries.h"
 #include "viewer/link/status.h"
 
 namespace virtpulse::viewer {
@@ -29,17 +31,23 @@ class Connection {
     using OnFrame = std::function<std::optional<std::string>(std::string_view json)>;
 
     Connection(boost::asio::any_io_executor executor, Endpoint endpoint, OnFrame on_frame);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
 
     // Connects, reads, and begins again whenever that fails; never ends by itself.
     boost::asio::awaitable<void> run();
     [[nodiscard]] const LinkStatus& status() const { return status_; }
+    // Where the collector can be asked, while the connection stands.
+    [[nodiscard]] const std::shared_ptr<Inquiries>& inquiries() const { return inquiries_; }
 
   private:
     using Socket = boost::asio::ip::tcp::socket;
 
     // Each gives the reason why the connection does not stand.
     boost::asio::awaitable<std::string> attempt();
-    boost::asio::awaitable<std::string> read_until_it_ends(Socket socket);
+    boost::asio::awaitable<std::string> read_until_it_ends(Socket& socket);
+    boost::asio::awaitable<std::string> write_inquiries(Socket& socket);
     boost::asio::awaitable<Result<Socket>> connect();
     void enter(LinkState state);
     void take_live(std::string_view json);
@@ -48,6 +56,7 @@ class Connection {
     Endpoint endpoint_;
     OnFrame on_frame_;
     LinkStatus status_;
+    std::shared_ptr<Inquiries> inquiries_;
     Backoff backoff_;
     std::minstd_rand random_;
 };

@@ -35,6 +35,11 @@ class Browser : public std::enable_shared_from_this<Browser> {
     boost::asio::awaitable<void> read();
     boost::asio::awaitable<void> write();
     void obey(const Command& command);
+    void look_at(const Command::At& at);
+    void ask(const Command::History& asked);
+    void answer(Message message);
+    void take_moment(Messages& due);
+    void take_live(Messages& due);
     Messages take_due();
     [[nodiscard]] bool is_anything_due() const;
 
@@ -43,6 +48,9 @@ class Browser : public std::enable_shared_from_this<Browser> {
     Hub& hub_;
     Command::Show show_;
     Messages answers_;
+    std::size_t asked_ = 0;           // questions whose answers are still to come
+    std::shared_ptr<Moment> moment_;  // in the past that is looked at; none: now
+    bool is_moment_due_ = false;      // all of it is to be told
     std::uint32_t known_names_ = 0;
     std::uint64_t skipped_ = 0;
     bool is_open_ = true;
