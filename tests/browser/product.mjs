@@ -1,6 +1,6 @@
 // The product, running on free ports of loopback: a collector, a viewer with its page, senders of
 // frames, and a browser that looks at it.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -100,8 +100,9 @@ export class Agent {
 }
 
 export class Product {
-  static async start({ collectorArguments = [], viewerArguments = [] } = {}) {
+  static async start({ database = "none", collectorArguments = [], viewerArguments = [] } = {}) {
     const product = new Product();
+    product.database = database;
     product.udp = await freePort("udp");
     product.tcp = await freePort("tcp");
     product.http = await freePort("tcp");
@@ -119,7 +120,7 @@ export class Product {
     return program;
   }
   async startCollector() {
-    this.collector = this.run(binary("virtpulse-collector"), ["--udp", `127.0.0.1:${this.udp}`, "--tcp", `127.0.0.1:${this.tcp}`, "--http", "none", "--db", "none", ...this.collectorArguments]);
+    this.collector = this.run(binary("virtpulse-collector"), ["--udp", `127.0.0.1:${this.udp}`, "--tcp", `127.0.0.1:${this.tcp}`, "--http", "none", "--db", this.database, ...this.collectorArguments]);
     await until("the collector listens", () => this.collector.said.includes("viewers on TCP"));
   }
   async startViewer() {
@@ -141,6 +142,12 @@ export class Product {
     for (const agent of this.agents ?? []) agent.close();
     await Promise.all(this.programs.map((program) => program.end()));
   }
+}
+
+/** Rows of a SQLite file, each a list. */
+export function rowsOf(database, sql) {
+  const script = "import json, sqlite3, sys; print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))";
+  return JSON.parse(execFileSync("/usr/bin/python3", ["-c", script, database, sql], { encoding: "utf8" }));
 }
 
 /** A headless browser with no way out of this machine. */

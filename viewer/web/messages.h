@@ -13,7 +13,8 @@
 
 namespace virtpulse::viewer::web {
 
-// {"type":"hello","version","unhealthy","forget_after_s","silent_severity","thresholds":{name: [well, high, critical]}}: once, first.
+// {"type":"hello","version","unhealthy","forget_after_s","silent_severity","thresholds":{name:
+// [well, high, critical]}}: once, first.
 std::string hello_message(bool unhealthy_only);
 
 // {"type":"status","time","collectors":[as --json has them],"refused","skipped"}: each second.

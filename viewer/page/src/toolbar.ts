@@ -1,6 +1,7 @@
 // The line above every view: totals, filters, pause, the connection, and what is wrong with it.
 
 import type { App } from "./app";
+import { inputText, inputTime, momentText } from "./clock";
 import { h, say, setAttribute } from "./dom";
 import { totalsOf } from "./grid_model";
 import { shown } from "./names";
@@ -13,6 +14,8 @@ export interface Actions {
   units(): void;
   zoom(step: number): void;
   help(): void;
+  /** Null is now. */
+  lookAt(time: number | null): void;
 }
 
 type State = App & { isPaused: boolean; theme: string };
@@ -35,6 +38,10 @@ export class Toolbar {
   private readonly link = h("a", { class: "link" });
   private readonly themeButton = h("button", { type: "button" });
   private readonly unitsButton = h("button", { type: "button" });
+  private readonly timeButton = h("button", { type: "button", title: "Look at the grid as it was" }, "Past");
+  private readonly momentWords = h("strong", { role: "status" });
+  private readonly momentInput = h("input", { type: "datetime-local", step: 1, "aria-label": "Time that is looked at" });
+  private readonly moment: HTMLElement;
   private readonly banner = h("div", { class: "banner", role: "status", hidden: true });
   readonly element: HTMLElement;
 
@@ -43,14 +50,25 @@ export class Toolbar {
     const zoomOut = h("button", { type: "button", "aria-label": "Smaller tiles", onclick: () => actions.zoom(-1) }, "−");
     const zoomIn = h("button", { type: "button", "aria-label": "Larger tiles", onclick: () => actions.zoom(1) }, "+");
     const help = h("button", { type: "button", "aria-label": "Keys and signs", onclick: () => actions.help() }, "?");
+    const step = (name: string, sign: string, seconds: number): HTMLElement =>
+      h("button", { type: "button", "aria-label": name, title: name, onclick: () => actions.lookAt((this.app.route.at ?? 0) + seconds) }, sign);
+    this.moment = h("div", { class: "moment", hidden: true, role: "group", "aria-label": "Time that is looked at" },
+      this.momentWords, h("div", { class: "group" }, step("10 minutes back", "«", -600), step("10 seconds back", "‹", -10), this.momentInput,
+        step("10 seconds forward", "›", 10), step("10 minutes forward", "»", 600)),
+      h("button", { type: "button", class: "primary", onclick: () => actions.lookAt(null) }, "Back to now"));
     this.element = h("header", { class: "bar-top" },
       h("div", { class: "row" },
         h("a", { class: "brand", href: "#/", "aria-label": "virtpulse, the grid" }, h("img", { src: "/icon.svg", alt: "", width: 22, height: 22 }), "virtpulse"),
         h("nav", { "aria-label": "Views" }, this.grid, this.worst),
         this.totals, this.search, this.unhealthy, this.sort,
-        h("div", { class: "group" }, zoomOut, zoomIn), this.pauseButton,
+        h("div", { class: "group" }, zoomOut, zoomIn), h("div", { class: "group" }, this.timeButton, this.pauseButton),
         h("div", { class: "group" }, this.unitsButton, this.themeButton, help), this.link),
-      this.banner);
+      this.moment, this.banner);
+    this.timeButton.addEventListener("click", () => actions.lookAt(this.app.route.at === null ? Date.now() / 1000 - 60 : null));
+    this.momentInput.addEventListener("change", () => {
+      const time = inputTime(this.momentInput.value);
+      if (time !== null) actions.lookAt(time);
+    });
     this.search.addEventListener("input", () => this.app.go({ search: this.search.value }, true));
     this.unhealthy.addEventListener("click", () => this.app.go({ unhealthy: !this.app.route.unhealthy }, true));
     this.sort.addEventListener("change", () => this.app.go({ sort: this.sort.value as GridSort }, true));
@@ -78,12 +96,28 @@ export class Toolbar {
     if (this.sort.value !== route.sort) this.sort.value = route.sort;
     setAttribute(this.pauseButton, "aria-pressed", String(app.isPaused));
     say(this.pauseButton, app.isPaused ? "Go on" : "Pause");
+    this.pauseButton.disabled = route.at !== null;
+    setAttribute(this.timeButton, "aria-pressed", String(route.at !== null));
+    this.showMoment();
     say(this.themeButton, app.theme === "auto" ? "Auto" : app.theme === "dark" ? "Dark" : "Light");
     setAttribute(this.themeButton, "aria-label", `Theme: ${app.theme}`);
     say(this.unitsButton, app.units === "iec" ? "KiB" : "kB");
     setAttribute(this.unitsButton, "aria-label", app.units === "iec" ? "Units of 1024 (KiB)" : "Units of 1000 (kB)");
     this.connection();
     this.warn();
+  }
+
+  /** Nobody is to take the past for now. */
+  private showMoment(): void {
+    const { moment, route } = this.app;
+    const { at } = route;
+    this.moment.hidden = at === null;
+    document.body.classList.toggle("is-past", at !== null);
+    document.body.classList.toggle("is-loading", moment.state === "loading");
+    if (at === null) return;
+    const ago = seconds(Date.now() / 1000 - at);
+    say(this.momentWords, moment.state === "loading" ? `Loading ${momentText(at)} …` : moment.state === "failed" ? `Nothing of ${momentText(at)}: ${shown(moment.reason)}` : `You look at ${momentText(at)}, ${ago} ago`);
+    if (document.activeElement !== this.momentInput) this.momentInput.value = inputText(at);
   }
 
   private connection(): void {

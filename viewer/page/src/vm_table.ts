@@ -7,6 +7,7 @@ import type { VmDetail } from "./details";
 import { h, say, setAttribute } from "./dom";
 import type { GridHost } from "./grid_model";
 import { shown } from "./names";
+import { UNKNOWN } from "./overview";
 import { bytes, bytesPerSecond, isRunning, percent, rate, STATES } from "./units";
 
 interface Entry {
@@ -58,6 +59,23 @@ export function sortVms(entries: Entry[], column: string): Entry[] {
     if (x === null || y === null) return Number(x === null) - Number(y === null) || collator.compare(a.vm.name, b.vm.name);
     const order = typeof x === "string" || typeof y === "string" ? collator.compare(String(x), String(y)) : x - y;
     return (falls ? -order : order) || collator.compare(a.vm.name, b.vm.name);
+  });
+}
+
+/** What the overview knows of a host's VMs. */
+export function foreseen({ vms, sample }: GridHost): Entry[] {
+  const tenths = (value: number): number | null => (value === UNKNOWN ? null : value / 10);
+  return vms.map(({ key, name, uuid, givenKib }, at) => {
+    const used = sample.used[at]!;
+    const state = sample.state[at]!;
+    return {
+      key,
+      vm: {
+        name, uuid, state, state_name: STATES[state] ?? "no state", stale: sample.stale[at] === 1, cpu: tenths(sample.cpu[at]!), ram: givenKib, maxram: givenKib,
+        vcpus: null, pid: null, rss_bytes: givenKib === null || Number.isNaN(used) ? null : used * givenKib * 1024, run_delay_percent: null,
+        read_ops_s: null, write_ops_s: null, read_bytes_s: null, write_bytes_s: null,
+      },
+    };
   });
 }
 
@@ -115,7 +133,8 @@ export class VmTable {
       setAttribute(cell, "aria-sort", isThis ? (column.startsWith("-") ? "descending" : "ascending") : null);
     }
     const newest = details.name === host.name ? details.newest : undefined;
-    const entries = newest ? [...newest.vms].map(([key, { detail }]) => ({ key, vm: detail })) : [];
+    // Until the details come, the overview has the most of it.
+    const entries = newest ? [...newest.vms].map(([key, { detail }]) => ({ key, vm: detail })) : foreseen(host);
     const kept = new Set<string>();
     let next: Element | null = this.bodyElement.firstElementChild;
     for (const { key, vm } of sortVms(entries, column)) {
