@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { installed, openBrowser, Product, rowsOf, sleep, until } from "./product.mjs";
+import { binary, installed, makeDoor, openBrowser, Product, rowsOf, sleep, until } from "./product.mjs";
 
 const FORGET_S = 30;
 let browser;
@@ -477,6 +477,41 @@ describe("with a store", () => {
       await context.close();
     }
     await open();
+  });
+});
+
+describe("beyond this machine", () => {
+  test("the page is served with a certificate and a token only", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "virtpulse-"));
+    const { token, words } = makeDoor(directory);
+    product = await Product.start({ viewerArguments: words });
+    product.agent().each(grid);
+    await open("#/host/alpha.example", { ignoreHTTPSErrors: true });
+    await page.waitForURL(/\/login#\/host\/alpha.example$/);
+    await page.getByLabel("Token").fill(`${token}x`);
+    await page.getByRole("button", { name: "Open" }).click();
+    await page.getByText("that is not the token").waitFor();
+    assert.deepEqual(faults.splice(0).filter((fault) => !/401/.test(fault)), []);
+    await page.goBack();
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Open" }).click();
+    await page.waitForURL(`${product.url}#/host/alpha.example`);
+    await page.locator("tbody tr").nth(3).waitFor();
+    await until("the frames come", async () => /figures from eBPF/.test(await text(".facts")));
+    const [cookie, ...others] = await context.cookies();
+    assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, others.length], [true, true, "Strict", 0]);
+    assert.ok(!JSON.stringify(cookie).includes(token) && !product.viewer.said.includes(token));
+    // Whoever has no cookie sees nothing of the grid.
+    const stranger = await browser.newContext({ ignoreHTTPSErrors: true });
+    assert.deepEqual([(await stranger.request.get(`${product.url}app.js`)).status(), (await stranger.request.get(`${product.url}live`)).status()], [401, 401]);
+    await stranger.close();
+    assert.deepEqual(faults, []);
+    await context.close();
+    await product.stop();
+    const refused = product.run(binary("virtpulse-viewer"), ["--web", "0.0.0.0:8056"]);
+    assert.equal(await refused.over, 1);
+    assert.match(refused.said, /0.0.0.0 is beyond this machine.*--web-token-file/);
+    rmSync(directory, { recursive: true });
   });
 });
 

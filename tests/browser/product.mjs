@@ -1,8 +1,9 @@
 // The product, running on free ports of loopback: a collector, a viewer with its page, senders of
 // frames, and a browser that looks at it.
 import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -111,7 +112,7 @@ export class Product {
     await product.startCollector();
     product.viewerWords = ["--collector", `127.0.0.1:${product.tcp}`, "--web", `127.0.0.1:${product.http}`, ...viewerArguments];
     await product.startViewer();
-    product.url = `http://127.0.0.1:${product.http}/`;
+    product.url = `${viewerArguments.includes("--web-cert") ? "https" : "http"}://127.0.0.1:${product.http}/`;
     return product;
   }
   run(command, words) {
@@ -142,6 +143,17 @@ export class Product {
     for (const agent of this.agents ?? []) agent.close();
     await Promise.all(this.programs.map((program) => program.end()));
   }
+}
+
+/** A certificate of its own making for 127.0.0.1, its key, and a token, as files in `directory`. */
+export function makeDoor(directory) {
+  const file = (name) => join(directory, name);
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", file("key.pem"), "-out", file("cert.pem")], { stdio: "ignore" });
+  const token = randomBytes(24).toString("base64");
+  writeFileSync(file("token"), `${token}\n`, { mode: 0o600 });
+  chmodSync(file("key.pem"), 0o600);
+  return { token, words: ["--web-cert", file("cert.pem"), "--web-key", file("key.pem"), "--web-token-file", file("token")] };
 }
 
 /** Rows of a SQLite file, each a list. */

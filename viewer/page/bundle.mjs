@@ -103,6 +103,8 @@ try {
   const read = (name) => readFileSync(join(here, name), "utf8");
   writeIfNew(given.output, assets([
     { path: "/", type: "text/html; charset=utf-8", text: read("index.html") },
+    { path: "/login", type: "text/html; charset=utf-8", text: read("login.html") },
+    { path: "/login.js", type: "text/javascript; charset=utf-8", text: read("login.js") },
     { path: "/app.js", type: "text/javascript; charset=utf-8", text: outputFiles[0].text },
     { path: "/style.css", type: "text/css; charset=utf-8", 
       text: readFileSync(join(installedIn, "uplot/dist/uPlot.min.css"), "utf8") + read("style.css") },

@@ -29,7 +29,7 @@ constexpr std::size_t most_asked = 8;     // of the collectors, at a time
 
 }  // namespace
 
-Browser::Browser(beast::tcp_stream stream, Hub& hub)
+Browser::Browser(Stream stream, Hub& hub)
     : stream_(std::move(stream)),
       work_(stream_.get_executor(), asio::steady_timer::time_point::max()),
       hub_(hub) {}
@@ -39,7 +39,7 @@ Browser::~Browser() {
 }
 
 void Browser::start(Request request) {
-    beast::get_lowest_layer(stream_).expires_never();  // the WebSocket has a clock of its own
+    stream_.next_layer().tcp().expires_never();  // the WebSocket has a clock of its own
     stream_.set_option({.handshake_timeout = std::chrono::seconds(5),
                         .idle_timeout = patience,
                         .keep_alive_pings = true});
@@ -73,7 +73,7 @@ void Browser::tick() {
 
 void Browser::close() {
     is_open_ = false;
-    beast::get_lowest_layer(stream_).close();
+    stream_.next_layer().tcp().close();
     work_.cancel();
 }
 

@@ -5,7 +5,6 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
 #include <cstdint>
@@ -13,12 +12,13 @@
 
 #include "viewer/web/hub.h"
 #include "viewer/web/respond.h"
+#include "viewer/web/stream.h"
 
 namespace virtpulse::viewer::web {
 
 class Browser : public std::enable_shared_from_this<Browser> {
   public:
-    Browser(boost::beast::tcp_stream stream, Hub& hub);
+    Browser(Stream stream, Hub& hub);
     Browser(const Browser&) = delete;
     Browser& operator=(const Browser&) = delete;
     ~Browser();
@@ -43,7 +43,7 @@ class Browser : public std::enable_shared_from_this<Browser> {
     Messages take_due();
     [[nodiscard]] bool is_anything_due() const;
 
-    boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
+    boost::beast::websocket::stream<Stream> stream_;
     boost::asio::steady_timer work_;  // cancelled when there is something to write
     Hub& hub_;
     Command::Show show_;
