@@ -23,6 +23,7 @@ export interface HistoryChart {
   text: (value: number | null) => string;
   /** At least so high. */
   top: number;
+  isBytes?: boolean;
 }
 
 export const percentTick = (value: number | null): string => (value !== null && Number.isInteger(value) ? `${value} %` : percent(value));
@@ -44,6 +45,10 @@ interface Drawn {
 }
 
 const HEIGHT = 170;
+/** Steps of an axis of bytes, in units of 1024. */
+const POWERS_OF_2 = Array.from({ length: 60 }, (_, power) => 2 ** power);
+/** So many steps without a sample are a gap: an agent that is late by a moment makes none. */
+const GAP_STEPS = 3;
 const DASHES: (number[] | undefined)[] = [undefined, [6, 4], [2, 4]];
 const REFRESH_AT_LEAST_S = 5;
 /** Keys that are held down ask once they are let go. */
@@ -67,6 +72,7 @@ export class HistoryPanel {
   private nextRefresh = 0;
   private timer = 0;
   private palette: Palette | null = null;
+  private units: App["units"];
   private readonly size = new ResizeObserver(() => this.resize());
 
   constructor(private readonly app: App, private readonly kinds: readonly HistoryChart[]) {
@@ -90,11 +96,12 @@ export class HistoryPanel {
           this.button("Zoom out", "−", () => this.zoom(2)), this.button("Zoom in", "+", () => this.zoom(0.5))),
         this.range),
       h("div", { class: "history-notice" }, this.notice, this.retry), this.body);
+    this.units = app.units;
     this.size.observe(this.element);
   }
 
   update(): void {
-    const { route, colours } = this.app;
+    const { route, colours, units } = this.app;
     const { from, to } = this.span();
     for (const [span, link] of this.spans) {
       setAttribute(link, "href", this.app.link({ span, end: null }));
@@ -107,7 +114,7 @@ export class HistoryPanel {
       if (this.asked !== "" || !this.isLoading) this.wait();
     } else if (this.wanted !== this.asked) this.later();
     else if (this.isLive() && !this.isLoading && !this.timer && Date.now() / 1000 >= this.nextRefresh) this.load();
-    if (colours !== this.palette) this.draw();
+    if (colours !== this.palette || units !== this.units) this.draw();
   }
 
   close(): void {
@@ -200,11 +207,12 @@ export class HistoryPanel {
   private draw(): void {
     const { history } = this;
     if (!history || this.body.hidden) return;
-    if (this.palette !== this.app.colours) for (const chart of this.charts) {
+    if (this.palette !== this.app.colours || this.units !== this.app.units) for (const chart of this.charts) {
       chart.plot?.destroy();
       chart.plot = null;
     }
     this.palette = this.app.colours;
+    this.units = this.app.units;
     const times = Array.from({ length: history.points }, (_, at) => history.from + at * history.step);
     this.kinds.forEach((kind, at) => {
       const chart = this.charts[at]!;
@@ -239,9 +247,13 @@ export class HistoryPanel {
     kind.lines.forEach((_, at) => {
       const stroke = strokes[at]!;
       const dash = DASHES[at];
-      const hidden: uPlot.Series = { width: 0, points: { show: false } };
+      const gaps: uPlot.Series.GapsRefiner = (plot, _series, _from, _to, found) => {
+        const least = plot.valToPos((this.history?.step ?? 1) * GAP_STEPS, "x", true) - plot.valToPos(0, "x", true);
+        return found.filter(([begin, end]) => end - begin > least);
+      };
+      const hidden: uPlot.Series = { gaps, width: 0, points: { show: false } };
       bands.push({ series: [3 * at + 2, 3 * at + 3], fill: `${stroke}30` });
-      series.push({ stroke, width: 1.5, points: { show: false }, ...(dash ? { dash } : {}) }, hidden, hidden);
+      series.push({ gaps, stroke, width: 1.5, points: { show: false }, ...(dash ? { dash } : {}) }, hidden, hidden);
     });
     const axis = { stroke: colours.faint, font: "11px system-ui, 'DejaVu Sans', sans-serif", grid: { stroke: colours.edge, width: 1 }, ticks: { show: false } };
     return new uPlot({
@@ -255,7 +267,7 @@ export class HistoryPanel {
       },
       axes: [
         { ...axis, size: 28, space: 70, values: (_, splits, __, ___, step) => splits.map((time) => tickText(time, step)) },
-        { ...axis, size: 66, gap: 4, space: 34, values: (_, splits) => splits.map((value) => kind.text(value)) },
+        { ...axis, size: 66, gap: 4, space: 34, ...(kind.isBytes && this.app.units === "iec" ? { incrs: POWERS_OF_2 } : {}), values: (_, splits) => splits.map((value) => kind.text(value)) },
       ],
       cursor: { sync: { key: "history", setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { show: false }, bind: { dblclick: () => () => null } },
       hooks: {

@@ -31,11 +31,13 @@ export class Toolbar {
   private readonly totals = h("div", { class: "totals", "aria-label": "Totals", role: "group" });
   private readonly counts = new Map(["bad", "warn", "good", "unknown", "silent"].map((level) =>
     [level, h("span", { class: `count ${level}`, hidden: true })]));
-  private readonly vms = h("span", { class: "count vms", title: "hosts, and how many VMs run of all" });
+  private readonly vms = h("span", { class: "count vms" });
   private readonly unhealthy = h("button", { type: "button", "aria-pressed": "false", title: "Only hosts in bad health" }, "Unhealthy");
   private readonly sort = h("select", { "aria-label": "Order of hosts" }, ...GRID_SORTS.map((sort) => h("option", { value: sort }, SORT_WORDS[sort])));
   private readonly pauseButton = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
-  private readonly link = h("a", { class: "link" });
+  private readonly linkCount = h("span");
+  private readonly linkWords = h("span");
+  private readonly link = h("a", { class: "link" }, this.linkCount, this.linkWords);
   private readonly themeButton = h("button", { type: "button" });
   private readonly unitsButton = h("button", { type: "button" });
   private readonly timeButton = h("button", { type: "button", title: "Look at the grid as it was" }, "Past");
@@ -90,6 +92,7 @@ export class Toolbar {
       element.hidden = count === 0;
       say(element, `${count} ${level}`);
     }
+    this.vms.title = `${counted(totals.hosts, "host")}; of ${counted(totals.vms, "VM")} ${totals.running} run`;
     say(this.vms, `${counted(totals.hosts, "host")}, ${totals.running}/${counted(totals.vms, "VM")}`);
     if (document.activeElement !== this.search && this.search.value !== route.search) this.search.value = route.search;
     setAttribute(this.unhealthy, "aria-pressed", String(route.unhealthy));
@@ -125,7 +128,11 @@ export class Toolbar {
     setAttribute(this.link, "href", this.app.link({ dialog: true }));
     const all = collectors?.length ?? 0;
     const standing = collectors?.filter(({ state }) => state === "connected").length ?? 0;
-    say(this.link, collectors === null ? "Collectors" : all === 0 ? "No collector" : `${standing}/${counted(all, "collector")}`);
+    const noun = all === 1 ? "collector" : "collectors";
+    say(this.linkCount, all === 0 ? "" : `${standing}/${all} `);
+    say(this.linkWords, collectors === null ? "Collectors" : all === 0 ? "No collector" : noun);
+    setAttribute(this.link, "aria-label", collectors === null || all === 0 ? null : `${standing} of ${counted(all, "collector")} connected`);
+    this.linkWords.className = all === 0 ? "" : "roomy";
     this.link.className = `link ${collectors === null ? "" : standing === all && all > 0 ? "good" : standing > 0 ? "warn" : "bad"}`;
   }
 

@@ -92,6 +92,8 @@ interface Row {
 
 const SPARK_WIDTH = 64;
 const SPARK_HEIGHT = 18;
+const STRIP_WIDTH = 60;
+const STRIP_HEIGHT = 8;
 
 export class VmTable {
   private readonly heads = new Map<string, { cell: HTMLElement; button: HTMLButtonElement }>();
@@ -163,8 +165,9 @@ export class VmTable {
 
   private make(key: string): Row {
     const link = h("a");
-    const canvas = (): HTMLCanvasElement => h("canvas", { "aria-hidden": "true" });
-    const [cpu, wait, states] = [canvas(), canvas(), canvas()];
+    // What is drawn only once it is seen has its size before: a canvas without one is 300 by 150.
+    const canvas = (width: number, height: number): HTMLCanvasElement => h("canvas", { "aria-hidden": "true", width, height });
+    const [cpu, wait, states] = [canvas(SPARK_WIDTH, SPARK_HEIGHT), canvas(SPARK_WIDTH, SPARK_HEIGHT), canvas(STRIP_WIDTH, STRIP_HEIGHT)];
     const memory = h("span", { class: "bar", "aria-hidden": "true" }, h("i"));
     const cells: HTMLElement[] = [];
     const element = h("tr", { "data-key": key });
@@ -206,7 +209,7 @@ export class VmTable {
     const severity = (value: number | null, of: (value: number) => number): number | null => (value === null ? null : of(value));
     spark(row.cpu, { values: cpu, colour: colourOf(colours, severity(last(cpu), loadSeverity)), filled: true }, SPARK_WIDTH, SPARK_HEIGHT, 100);
     spark(row.wait, { values: wait, colour: colourOf(colours, severity(last(wait), (value) => severityOf(delayThreshold, value))), filled: true }, SPARK_WIDTH, SPARK_HEIGHT, 25);
-    strip(row.states, history.states(key), 60, 8, colours);
+    strip(row.states, history.states(key), STRIP_WIDTH, STRIP_HEIGHT, colours);
     const words = new Set(history.states(key).filter((state): state is number => state !== null).map((state) => STATES[state] ?? "no state"));
     setAttribute(row.states, "title", [...words].join(", "));
   }

@@ -52,9 +52,9 @@ export class VmView implements View {
       { title: "CPU, percent of its virtual CPUs", top: 100, text: percentTick, lines: [
         { metric: "cpu_percent", label: "running" },
         { metric: "run_delay_ns", label: "waiting for a CPU", factor: () => 1e-7 / (this.vcpus || 1) }] },
-      { title: "Memory", top: 1 << 20, text: (value) => bytes(value, app.units), lines: [
+      { title: "Memory", top: 1 << 20, isBytes: true, text: (value) => bytes(value, app.units), lines: [
         { metric: "rss_bytes", label: "resident on the host" }, { metric: "ram_kib", label: "given", factor: () => 1024 }] },
-      { title: "Disk, bytes a second", top: 1024, text: rates, lines: [{ metric: "read_bytes", label: "read" }, { metric: "write_bytes", label: "written" }] },
+      { title: "Disk, bytes a second", top: 1024, isBytes: true, text: rates, lines: [{ metric: "read_bytes", label: "read" }, { metric: "write_bytes", label: "written" }] },
       { title: "Disk, operations a second", top: 1, text: rate, lines: [{ metric: "read_ops", label: "reads" }, { metric: "write_ops", label: "writes" }] },
     ]);
     this.body = h("div", {}, this.facts, this.timeline,
