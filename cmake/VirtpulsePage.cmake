@@ -32,7 +32,7 @@ function(virtpulse_page output)
     return()
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS
-    ${page}/src/*.ts ${page}/*.html ${page}/*.css ${page}/*.svg)
+    ${page}/src/*.ts ${page}/*.html ${page}/*.css ${page}/*.svg ${page}/login.js)
   add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/page.stamp BYPRODUCTS ${output}
     COMMAND ${NODE} ${page}/bundle.mjs --npm ${NPM} --modules ${CMAKE_BINARY_DIR}/page
       --no-assets ${CMAKE_SOURCE_DIR}/viewer/web/no_assets.cpp.in

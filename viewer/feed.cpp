@@ -33,8 +33,9 @@ Result<> Feed::connect(const Endpoint& endpoint) {
         return Error{"there are " + std::to_string(most_collectors) + " collectors already", 0};
     }
     const std::size_t source = next_source_++;
-    links_.emplace_back(executor_, endpoint, tls_,
-                        [this, source](std::string_view json) { return take_frame(json, source); });
+    links_.emplace_back(
+        executor_, endpoint, tls_,
+        [this, source](std::string_view json) { return take_frame(json, source); }, source);
     const auto at = std::prev(links_.end());
     asio::co_spawn(
         executor_, at->connection.run(),
@@ -80,6 +81,27 @@ std::vector<const LinkStatus*> Feed::links() const {
 
 std::optional<HostView> Feed::host(std::string_view name) const {
     return grid_.view_of(name, Clock::now());
+}
+
+std::vector<std::shared_ptr<Inquiries>> Feed::askable(std::string_view host) const {
+    const auto source = grid_.source_of(host);
+    std::vector<std::shared_ptr<Inquiries>> found;
+    for (const auto& link : links_) {
+        const auto& inquiries = link.connection.inquiries();
+        if (link.is_stopped || !inquiries->is_open()) continue;
+        found.insert(link.source == source ? found.begin() : found.end(), inquiries);
+    }
+    return found;
+}
+
+boost::asio::awaitable<Result<std::string>> Feed::ask(std::string host, std::string members) {
+    std::optional<Error> why;
+    for (const auto& inquiries : askable(host)) {
+        auto answer = co_await inquiries->ask(members);
+        if (answer) co_return answer;
+        if (!why) why = answer.error();
+    }
+    co_return why.value_or(Error{"no collector is connected", 0});
 }
 
 Picture Feed::picture(bool unhealthy_only) {

@@ -4,11 +4,13 @@
 #include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,15 +56,21 @@ class Feed {
     [[nodiscard]] std::vector<const LinkStatus*> links() const;
     [[nodiscard]] std::optional<HostView> host(std::string_view name) const;
     [[nodiscard]] const Grid& grid() const { return grid_; }
+    // The collectors to which a connection stands: the one that `host` is heard of from first.
+    [[nodiscard]] std::vector<std::shared_ptr<Inquiries>> askable(std::string_view host = {}) const;
+    // Asks these one after the other until one has an answer; the error is the first one's.
+    boost::asio::awaitable<Result<std::string>> ask(std::string host, std::string members);
+    [[nodiscard]] const boost::asio::any_io_executor& executor() const { return executor_; }
     // Whether any frame came, ever.
     [[nodiscard]] bool received() const { return received_; }
 
   private:
     struct Link {
         Link(boost::asio::any_io_executor executor, const Endpoint& endpoint,
-             const std::optional<LinkTls>& tls, Connection::OnFrame on_frame)
-            : connection(std::move(executor), endpoint, tls, std::move(on_frame)) {}
+             const std::optional<LinkTls>& tls, Connection::OnFrame on_frame, std::size_t number)
+            : connection(std::move(executor), endpoint, tls, std::move(on_frame)), source(number) {}
         Connection connection;
+        std::size_t source;
         boost::asio::cancellation_signal stop;
         bool is_stopped = false;
     };

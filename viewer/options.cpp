@@ -22,7 +22,7 @@ constexpr const char* examples = R"(Examples:
   virtpulse-viewer --collector grid1 --terminal
       the grid on the whole terminal
   virtpulse-viewer --collector grid1 --web 127.0.0.1:8056
-      the page, at http://127.0.0.1:8056/
+      the page, at http://127.0.0.1:8056/; from elsewhere only with --web-cert and a token
   virtpulse-viewer --collector grid1 --collector-ca ca.crt
       by TLS; grid1's certificate is of this CA
   virtpulse-viewer --collector '[2001:db8::7]:56000' --json --count 3
@@ -110,6 +110,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
             ->excludes(json_flag)
             ->excludes(csv_flag)
             ->excludes(terminal_flag);
+    const auto web_file = [&](const char* name, std::string& file, const char* what) {
+        app.add_option(name, file, what)->type_name("FILE")->needs(web_option);
+    };
+    web_file("--web-cert", options.web_certificate, "Certificate of the page, PEM");
+    web_file("--web-key", options.web_key, "Its key, PEM, which only its owner may read");
+    web_file("--web-token-file", options.web_token_file,
+             "What a browser has to know, one line; only its owner may read it");
     app.add_flag("--unhealthy", options.unhealthy_only,
                  "Only hosts whose health is warn or bad, the worst first");
     auto* count_option = app.add_option("--count", count, "End after N refreshes")
@@ -130,6 +137,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         auto endpoint = parse_endpoint(web, page_port);
         if (!endpoint) return refuse(endpoint.error().within("--web").message);
         options.web = std::move(*endpoint);
+        const bool any = !options.web_certificate.empty() || !options.web_key.empty() ||
+                         !options.web_token_file.empty();
+        const bool all = !options.web_certificate.empty() && !options.web_key.empty() &&
+                         !options.web_token_file.empty();
+        if (any && !all) {
+            return refuse("--web-cert, --web-key and --web-token-file go together");
+        }
     }
     options.mode = json ? Mode::json : csv ? Mode::csv : terminal ? Mode::terminal : Mode::list;
     if (count_option->count() > 0) options.count = count;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/endpoint.h"
@@ -19,6 +20,8 @@ struct Options {
     bool unhealthy_only = false;
     std::optional<std::uint64_t> count;  // refreshes; absent: until it is told to end
     std::optional<Endpoint> web;         // where the page is served, in place of list and JSON
+    // All of them where the page is served beyond this machine, or none.
+    std::string web_certificate, web_key, web_token_file;
 };
 
 // Reads the arguments, and prints what --help, --version or a mistake call for: then there are no

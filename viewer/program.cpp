@@ -63,7 +63,9 @@ class Program {
 
   private:
     int serve() {
-        const auto server = web::Server::start(io_, *feed_, *options_.web, options_.unhealthy_only);
+        const web::Door door{
+            *options_.web, {options_.web_certificate, options_.web_key}, options_.web_token_file};
+        const auto server = web::Server::start(io_, *feed_, door, options_.unhealthy_only);
         if (!server) return complain(server.error().message);
         std::cout << "virtpulse-viewer: the page is at " << (*server)->url() << std::endl;
         spawn((*server)->run(options_.count, [this] { finish_counted(); }));

@@ -9,6 +9,8 @@
 
 #include "collector/clock.h"
 #include "collector/query/history.h"
+#include "collector/query/snapshot.h"
+#include "wire/frame_codec.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -77,7 +79,9 @@ asio::awaitable<Result<Answer>> Archive::answer(std::string operation, Parameter
         co_return Error{opened.error().message, unavailable};
     }
     stop_at_ = Clock::now() + longest_question;
-    auto result = operation == "history" ? history(parameters) : events(parameters);
+    auto result = operation == "history"  ? history(parameters)
+                  : operation == "events" ? events(parameters)
+                                          : snapshot(parameters);
     if (result || result.error().code >= bad_request) co_return result;
     // SQLite's codes are below those of ours. Whatever it was, the next question begins anew.
     const bool too_long = result.error().code == SQLITE_INTERRUPT;
@@ -224,6 +228,30 @@ Result<Answer> Archive::events(const Parameters& parameters) {
         answer["events"].push_back(std::move(event));
     }
     if (!statement->reset()) return database_->error();
+    return Answer{std::move(answer)};
+}
+
+Result<Answer> Archive::snapshot(const Parameters& parameters) {
+    const auto now_s = unix_ms() / 1000;
+    const auto asked = integer(parameters, "at", now_s, -latest_s, latest_s);
+    if (!asked) return asked.error();
+    const auto at_s = *asked < 0 ? now_s + *asked : *asked;
+    if (at_s < now_s - keep_.samples.count()) {
+        return Error{"samples are kept for " + std::to_string(keep_.samples.count()) +
+                         " s: of then only history is known",
+                     bad_request};
+    }
+    if (auto paid = pay_for(snapshot_vm_rows); !paid) return paid.error();
+    const auto found = read_snapshot(*database_, at_s, find(parameters, "after").value_or(""));
+    if (!found) return found.error();
+    Json answer{{"at", at_s}, {"hosts", Json::array()}};
+    for (const auto& host : found->hosts) {
+        auto frames = Json::array();
+        for (const auto& frame : host.frames)
+            frames.push_back(Json::parse(sample_as_json(frame, wire::FrameStyle::extended)));
+        answer["hosts"].push_back({{"received", host.received_s}, {"frames", std::move(frames)}});
+    }
+    if (!found->next.empty()) answer["next"] = found->next;
     return Answer{std::move(answer)};
 }
 

@@ -40,7 +40,8 @@ class Archive {
     // Any question from then on is answered at once, with an error.
     void interrupt() { is_over_ = true; }
 
-    // From a coroutine of any executor, where it goes on. Operations: history, events.
+    // From a coroutine of any executor, where it goes on. Operations: history, events,
+    // snapshot.
     boost::asio::awaitable<Result<Answer>> ask(std::string operation, Parameters parameters);
 
   private:
@@ -49,6 +50,7 @@ class Archive {
     Result<> open();
     Result<Answer> history(const Parameters& parameters);
     Result<Answer> events(const Parameters& parameters);
+    Result<Answer> snapshot(const Parameters& parameters);
     Result<std::vector<std::int64_t>> ids(std::string_view host, std::string_view uuid,
                                           const Span& span);
     Result<> pay_for(double points);

@@ -5,8 +5,6 @@
 namespace virtpulse::collector {
 namespace {
 
-constexpr std::int64_t latest_s = std::int64_t{1} << 33;  // the year 2242
-
 Error wrong(std::string_view name, const std::string& what) {
     return {"\"" + std::string(name) + "\" " + what, bad_request};
 }

@@ -23,6 +23,8 @@ using Parameters = std::map<std::string, std::string, std::less<>>;
 
 // The text of a parameter, or nothing where it is absent.
 std::optional<std::string_view> find(const Parameters& parameters, std::string_view name);
+inline constexpr std::int64_t latest_s = std::int64_t{1} << 33;  // the year 2242
+
 // A whole number within the bounds; `standard` where it is absent.
 Result<std::int64_t> integer(const Parameters& parameters, std::string_view name,
                              std::int64_t standard, std::int64_t least, std::int64_t most);

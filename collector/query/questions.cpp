@@ -6,14 +6,14 @@
 namespace virtpulse::collector {
 
 bool Questions::knows(std::string_view operation) {
-    constexpr std::array<std::string_view, 8> known{"about",  "hosts", "host",    "domain",
-                                                    "status", "stats", "history", "events"};
+    constexpr std::array<std::string_view, 9> known{
+        "about", "hosts", "host", "domain", "status", "stats", "history", "events", "snapshot"};
     return std::ranges::find(known, operation) != known.end();
 }
 
 boost::asio::awaitable<Result<Answer>> Questions::ask(std::string operation,
                                                       Parameters parameters) const {
-    if (operation != "history" && operation != "events") {
+    if (operation != "history" && operation != "events" && operation != "snapshot") {
         co_return live_.answer(operation, parameters);
     }
     if (archive_ == nullptr) co_return Error{"nothing is stored (--db none)", unavailable};

@@ -32,7 +32,8 @@ Result<Parameters> parameters_of(const Json& request) {
     }
     if (!Questions::knows(request["op"].get_ref<const std::string&>())) {
         return wrong(
-            "known are about, hosts, host, domain, status, stats, history, events and subscribe");
+            "known are about, hosts, host, domain, status, stats, history, events, snapshot and "
+            "subscribe");
     }
     if (request.contains("after") && !request["after"].is_string()) {
         return wrong("\"after\" is what \"next\" of the last answer said");

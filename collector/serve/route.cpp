@@ -78,7 +78,7 @@ Result<Route> route(std::string_view target) {
     }
     const auto size = parts.size();
     if (size == 1 && (parts[0] == "about" || parts[0] == "hosts" || parts[0] == "events" ||
-                      parts[0] == "stats")) {
+                      parts[0] == "stats" || parts[0] == "snapshot")) {
         return Route{parts[0], std::move(*query)};
     }
     if (size < 2 || size > 5 || parts[0] != "hosts" || parts[1].empty()) return no_path();

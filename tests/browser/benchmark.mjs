@@ -56,7 +56,9 @@ const took = (now.at - before.at) / 1000;
 const after = await heap();
 
 const opened = [];
+const cpu = [];
 for (let number = 1; number <= Math.min(5, hosts); number++) {
+  const busy = (await metrics()).TaskDuration;
   const name = `hv-${String(number).padStart(4, "0")}.example`;
   opened.push(await page.evaluate(async ([name, count]) => {
     const begun = performance.now();
@@ -64,6 +66,7 @@ for (let number = 1; number <= Math.min(5, hosts); number++) {
     while (document.querySelectorAll("tbody tr").length < count) await new Promise((next) => requestAnimationFrame(next));
     return performance.now() - begun;
   }, [name, vms]));
+  cpu.push(1000 * ((await metrics()).TaskDuration - busy));
   await page.evaluate(() => { location.hash = "#/"; });
   await sleep(500);
 }
@@ -74,6 +77,7 @@ line("  of that script", ((1000 * (now.ScriptDuration - before.ScriptDuration)) 
 line("overviews a second, kB each", `${(overviews / took).toFixed(2)}, ${overviews > 0 ? (bytes / overviews / 1000).toFixed(1) : "-"}`);
 line("page's heap, MB before and after", `${before.heap.toFixed(1)}, ${after.toFixed(1)}`);
 line("opening a host, ms", opened.map((ms) => ms.toFixed(0)).join(", "));
+line("  of that CPU time of the main thread", cpu.map((ms) => ms.toFixed(0)).join(", "));
 line("viewer, cores", ((now.viewer - before.viewer) / took).toFixed(3));
 line("collector, cores", ((now.collector - before.collector) / took).toFixed(3));
 await browser.close();

@@ -1,8 +1,9 @@
 // The product, running on free ports of loopback: a collector, a viewer with its page, senders of
 // frames, and a browser that looks at it.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -100,8 +101,9 @@ export class Agent {
 }
 
 export class Product {
-  static async start({ collectorArguments = [], viewerArguments = [] } = {}) {
+  static async start({ database = "none", collectorArguments = [], viewerArguments = [] } = {}) {
     const product = new Product();
+    product.database = database;
     product.udp = await freePort("udp");
     product.tcp = await freePort("tcp");
     product.http = await freePort("tcp");
@@ -110,7 +112,7 @@ export class Product {
     await product.startCollector();
     product.viewerWords = ["--collector", `127.0.0.1:${product.tcp}`, "--web", `127.0.0.1:${product.http}`, ...viewerArguments];
     await product.startViewer();
-    product.url = `http://127.0.0.1:${product.http}/`;
+    product.url = `${viewerArguments.includes("--web-cert") ? "https" : "http"}://127.0.0.1:${product.http}/`;
     return product;
   }
   run(command, words) {
@@ -119,7 +121,7 @@ export class Product {
     return program;
   }
   async startCollector() {
-    this.collector = this.run(binary("virtpulse-collector"), ["--udp", `127.0.0.1:${this.udp}`, "--tcp", `127.0.0.1:${this.tcp}`, "--http", "none", "--db", "none", ...this.collectorArguments]);
+    this.collector = this.run(binary("virtpulse-collector"), ["--udp", `127.0.0.1:${this.udp}`, "--tcp", `127.0.0.1:${this.tcp}`, "--http", "none", "--db", this.database, ...this.collectorArguments]);
     await until("the collector listens", () => this.collector.said.includes("viewers on TCP"));
   }
   async startViewer() {
@@ -141,6 +143,23 @@ export class Product {
     for (const agent of this.agents ?? []) agent.close();
     await Promise.all(this.programs.map((program) => program.end()));
   }
+}
+
+/** A certificate of its own making for 127.0.0.1, its key, and a token, as files in `directory`. */
+export function makeDoor(directory) {
+  const file = (name) => join(directory, name);
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", file("key.pem"), "-out", file("cert.pem")], { stdio: "ignore" });
+  const token = randomBytes(24).toString("base64");
+  writeFileSync(file("token"), `${token}\n`, { mode: 0o600 });
+  chmodSync(file("key.pem"), 0o600);
+  return { token, words: ["--web-cert", file("cert.pem"), "--web-key", file("key.pem"), "--web-token-file", file("token")] };
+}
+
+/** Rows of a SQLite file, each a list. */
+export function rowsOf(database, sql) {
+  const script = "import json, sqlite3, sys; print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))";
+  return JSON.parse(execFileSync("/usr/bin/python3", ["-c", script, database, sql], { encoding: "utf8" }));
 }
 
 /** A headless browser with no way out of this machine. */

@@ -279,8 +279,8 @@ class Hostile(Temporary):
             self.assertEqual(collector.ask({"id": 3, "op": "fly"}),
                              {"id": 3, "error": {"code": "unknown_op",
                                                  "message": "known are about, hosts, host, domain, status, "
-                                                            "stats, history, events and "
-                                                            "subscribe"}})
+                                                            "stats, history, events, "
+                                                            "snapshot and subscribe"}})
             # A type that it does not know is skipped.
             collector.asker.socket.sendall(struct.pack(">IB", 3, 200) + b"abc")
             stats = collector.stats()

@@ -91,7 +91,7 @@ class Http(unittest.TestCase):
     def test_the_server_is_what_the_document_says(self):
         with open(DOCUMENT, encoding="utf-8") as file:
             document = json.load(file)
-        self.assertEqual(len(document["paths"]), 11)
+        self.assertEqual(len(document["paths"]), 12)
         for path, item in document["paths"].items():
             operation = item["get"]
             target, query = path, {}
@@ -183,6 +183,32 @@ class Http(unittest.TestCase):
         self.assertEqual(asked, {"id": 1, **said})
         self.assertEqual(self.collector.ask({"id": 1, "op": "history", "host": "no"})["error"]["code"],
                          "bad_request")
+
+    def test_a_snapshot_has_the_last_two_samples_of_each_host_at_its_time(self):
+        with sqlite3.connect(self.database) as database:
+            seconds = [row[0] for row in database.execute(
+                "SELECT received_s FROM host_samples ORDER BY received_s")]
+        self.assertEqual(len(seconds), 12)
+        said = self.json(f"/api/v1/snapshot?at={seconds[5]}")
+        self.assertEqual(said, {"at": seconds[5], "hosts": said["hosts"]})
+        host, = said["hosts"]
+        self.assertEqual(host["received"], seconds[5])
+        for i, each in zip((4, 5), host["frames"]):
+            self.assertEqual((each["name"], each["ext"]), (NAME, {"boot": 7, "sample": i}))
+            machine, = each["vms"]
+            self.assertEqual((machine["uuid"], machine["ext"]), (UUID, ext(i)))
+        # One sample has none before it; before the first and long after the last there is nothing.
+        first, = self.json(f"/api/v1/snapshot?at={seconds[0]}")["hosts"]
+        self.assertEqual([each["ext"]["sample"] for each in first["frames"]], [0])
+        self.assertEqual(self.json(f"/api/v1/snapshot?at={seconds[0] - 1}")["hosts"], [])
+        late, = self.json(f"/api/v1/snapshot?at={seconds[11] + 30}")["hosts"]
+        self.assertEqual(late["frames"][1]["ext"]["sample"], 11)
+        self.assertEqual(self.json(f"/api/v1/snapshot?at={seconds[11] + 31}")["hosts"], [])
+        asked = self.collector.ask({"id": 3, "op": "snapshot", "at": seconds[5]})
+        self.assertEqual(asked, {"id": 3, **said})
+        self.assertEqual(self.json(f"/api/v1/snapshot?at={seconds[5]}&after=" +
+                                   urllib.parse.quote(NAME))["hosts"], [])
+        self.assertEqual(self.get("/api/v1/snapshot?at=1")[0].status, 400)
 
     def test_events_are_told_by_both(self):
         said = self.json("/api/v1/events?from=-600")

@@ -10,10 +10,12 @@
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 
 #include <cstddef>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/lookup.h"
@@ -63,9 +65,14 @@ Connection::Connection(asio::any_io_executor executor, Endpoint endpoint,
       endpoint_(std::move(endpoint)),
       tls_(std::move(tls)),
       on_frame_(std::move(on_frame)),
+      inquiries_(std::make_shared<Inquiries>(executor_)),
       random_(std::random_device{}()) {
     status_.address = endpoint_.text();
     status_.since = std::chrono::steady_clock::now();
+}
+
+Connection::~Connection() {
+    inquiries_->close("the collector was removed from the list");
 }
 
 asio::awaitable<void> Connection::run() {
@@ -82,6 +89,7 @@ asio::awaitable<void> Connection::run() {
 }
 
 asio::awaitable<std::string> Connection::attempt() {
+    using asio::experimental::awaitable_operators::operator||;
     TlsContext context;
     if (tls_) {
         auto made = tls_client(tls_->ca, tls_->own);
@@ -97,7 +105,11 @@ asio::awaitable<std::string> Connection::attempt() {
     }
     status_.reason.clear();
     enter(LinkState::connected);
-    co_return co_await read_until_it_ends(stream);
+    inquiries_->open();
+    const auto ended = co_await (read_until_it_ends(stream) || write_inquiries(stream));
+    const auto& reason = ended.index() == 0 ? std::get<0>(ended) : std::get<1>(ended);
+    inquiries_->close(reason);
+    co_return reason;
 }
 
 asio::awaitable<Result<Connection::Socket>> Connection::connect() {
@@ -142,6 +154,8 @@ asio::awaitable<std::string> Connection::read_until_it_ends(Stream& stream) {
             if (!*message) break;
             if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::live)) {
                 take_live((*message)->text);
+            } else if ((*message)->type == static_cast<std::uint8_t>(wire::MessageType::answer)) {
+                inquiries_->take((*message)->text);
             }
         }
     }
@@ -152,6 +166,15 @@ std::string Connection::reason_of(const boost::system::error_code& error) const 
         return "the collector wants a certificate: give --collector-cert and --collector-key";
     }
     return reason_in_words(error);
+}
+
+asio::awaitable<std::string> Connection::write_inquiries(Stream& stream) {
+    for (;;) {
+        const auto bytes = co_await inquiries_->outgoing();
+        const auto [error, count] = co_await asio::async_write(stream, asio::buffer(bytes),
+                                                               asio::as_tuple(asio::use_awaitable));
+        if (error) co_return reason_of(error);
+    }
 }
 
 void Connection::take_live(std::string_view json) {

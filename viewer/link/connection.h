@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -19,6 +20,7 @@
 #include "base/result.h"
 #include "base/stream.h"
 #include "base/tls.h"
+#include "viewer/link/inquiries.h"
 #include "viewer/link/status.h"
 
 namespace virtpulse::viewer {
@@ -39,10 +41,15 @@ class Connection {
     // Plain where there is no `tls`.
     Connection(boost::asio::any_io_executor executor, Endpoint endpoint, std::optional<LinkTls> tls,
                OnFrame on_frame);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
 
     // Connects, reads, and begins again whenever that fails; never ends by itself.
     boost::asio::awaitable<void> run();
     [[nodiscard]] const LinkStatus& status() const { return status_; }
+    // Where the collector can be asked, while the connection stands.
+    [[nodiscard]] const std::shared_ptr<Inquiries>& inquiries() const { return inquiries_; }
 
   private:
     using Socket = boost::asio::ip::tcp::socket;
@@ -50,6 +57,7 @@ class Connection {
     // Each gives the reason why the connection does not stand.
     boost::asio::awaitable<std::string> attempt();
     boost::asio::awaitable<std::string> read_until_it_ends(Stream& stream);
+    boost::asio::awaitable<std::string> write_inquiries(Stream& stream);
     boost::asio::awaitable<Result<Socket>> connect();
     [[nodiscard]] std::string reason_of(const boost::system::error_code& error) const;
     void enter(LinkState state);
@@ -60,6 +68,7 @@ class Connection {
     std::optional<LinkTls> tls_;
     OnFrame on_frame_;
     LinkStatus status_;
+    std::shared_ptr<Inquiries> inquiries_;
     Backoff backoff_;
     std::minstd_rand random_;
 };

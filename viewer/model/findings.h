@@ -23,7 +23,6 @@ struct Findings {
     std::size_t more = 0;        // that were left out
 };
 
-inline constexpr double silent_severity = 0.9;   // the host may be down, with all its VMs
 inline constexpr double crashed_severity = 0.8;  // one VM is
 inline constexpr double stale_severity = 0.5;
 inline constexpr double missing_severity = 0.5;  // libvirt says nothing: states may be old

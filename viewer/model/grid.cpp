@@ -121,6 +121,12 @@ std::optional<HostView> Grid::view_of(std::string_view name, Clock::time_point n
     return view_of(at->second, now);
 }
 
+std::optional<std::size_t> Grid::source_of(std::string_view name) const {
+    const auto at = hosts_.find(name);
+    if (at == hosts_.end()) return std::nullopt;
+    return at->second.source;
+}
+
 std::optional<double> delay_per_vcpu(const VmView& view) {
     const auto& ext = view.state->vm.ext;
     if (!ext || ext->vcpus.value_or(0) == 0 || !view.rates.run_delay_percent) return std::nullopt;

@@ -56,6 +56,9 @@ class Grid {
     [[nodiscard]] std::optional<HostView> view_of(std::string_view name,
                                                   Clock::time_point now) const;
 
+    // Number of the collector that the host's newest frame came through.
+    [[nodiscard]] std::optional<std::size_t> source_of(std::string_view name) const;
+
     [[nodiscard]] std::size_t size() const { return hosts_.size(); }
     // Frames refused because of the bounds above.
     [[nodiscard]] std::uint64_t refused() const { return refused_; }

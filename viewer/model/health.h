@@ -40,6 +40,7 @@ inline constexpr Threshold run_delay_threshold{"run delay", "%", 5, 20, 50, null
 
 inline constexpr double warn_severity = 0.5;
 inline constexpr double bad_severity = 0.8;
+inline constexpr double silent_severity = 0.9;  // of a host, which may be down with all its VMs
 
 enum class Level : std::uint8_t { unknown, good, warn, bad };
 std::string_view level_name(Level level);

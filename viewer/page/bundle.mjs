@@ -85,18 +85,29 @@ try {
 }
 
 try {
-  execFileSync(process.execPath, [modules.resolve("typescript/bin/tsc"), "--noEmit", "--project", here],
+  // What is imported is not beside the sources, but where it was installed.
+  const installedIn = join(given.modules, "node_modules");
+  const project = join(given.modules, "tsconfig.json");
+  writeFileSync(project, JSON.stringify({
+    extends: join(here, "tsconfig.json"), include: [join(here, "src")],
+    compilerOptions: { paths: { "*": [join(installedIn, "*")] } },
+  }));
+  execFileSync(process.execPath, [modules.resolve("typescript/bin/tsc"), "--noEmit", "--project", project],
     { stdio: "inherit" });
+  const licence = readFileSync(join(installedIn, "uplot/LICENSE"), "utf8").trim();
   const { outputFiles } = await modules("esbuild").build({
     entryPoints: [join(here, "src/main.ts")],
     bundle: true, minify: true, write: false, format: "iife", target: "es2022", charset: "utf8",
-    legalComments: "none",
+    legalComments: "none", nodePaths: [installedIn], footer: { js: `/* uPlot: ${licence} */` },
   });
   const read = (name) => readFileSync(join(here, name), "utf8");
   writeIfNew(given.output, assets([
     { path: "/", type: "text/html; charset=utf-8", text: read("index.html") },
+    { path: "/login", type: "text/html; charset=utf-8", text: read("login.html") },
+    { path: "/login.js", type: "text/javascript; charset=utf-8", text: read("login.js") },
     { path: "/app.js", type: "text/javascript; charset=utf-8", text: outputFiles[0].text },
-    { path: "/style.css", type: "text/css; charset=utf-8", text: read("style.css") },
+    { path: "/style.css", type: "text/css; charset=utf-8", 
+      text: readFileSync(join(installedIn, "uplot/dist/uPlot.min.css"), "utf8") + read("style.css") },
     { path: "/icon.svg", type: "image/svg+xml", text: read("icon.svg") },
   ]));
   writeFileSync(given.stamp, "");

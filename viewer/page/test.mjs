@@ -20,6 +20,7 @@ try {
   await require("esbuild").build({
     entryPoints: names.map((name) => join(here, "test", name)),
     bundle: true, outdir, outExtension: { ".js": ".mjs" }, format: "esm", platform: "node", target: "node18",
+    nodePaths: [join(modules, "node_modules")],
     sourcemap: "inline", logLevel: "warning",
   });
   const tests = names.map((name) => join(outdir, name.replace(/ts$/, "mjs")));

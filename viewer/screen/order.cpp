@@ -51,7 +51,7 @@ double rank_of(const HostView& view, SortKey key) {
             return static_cast<double>(view.vms.size());
         case SortKey::worst: {
             double severity = view.health.severity.value_or(unknown_rank);
-            if (!view.live) severity = std::max(severity, silent_rank);
+            if (!view.live) severity = std::max(severity, silent_severity);
             return in_steps(severity, calm_step);
         }
         case SortKey::name:

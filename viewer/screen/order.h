@@ -11,8 +11,6 @@ namespace virtpulse::viewer::screen {
 // The severities of hosts are compared in steps of this, and equals stand by name: so the list
 // stays calm while figures waver.
 inline constexpr double calm_step = 0.05;
-// A host that is silent may be down with all its VMs.
-inline constexpr double silent_rank = 0.9;
 
 // Those that the state's filters let through: with the text, in whatever case of ASCII, in its name
 // or in the name of one of its VMs.

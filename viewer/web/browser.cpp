@@ -12,6 +12,8 @@
 #include <chrono>
 #include <iterator>
 
+#include "viewer/web/messages.h"
+
 namespace virtpulse::viewer::web {
 namespace {
 
@@ -23,10 +25,11 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 // A browser that is asked in vain whether it is there for so long is gone.
 constexpr auto patience = std::chrono::seconds(30);
 constexpr std::size_t most_answers = 16;  // waiting; a page asks for one thing at a time
+constexpr std::size_t most_asked = 8;     // of the collectors, at a time
 
 }  // namespace
 
-Browser::Browser(beast::tcp_stream stream, Hub& hub)
+Browser::Browser(Stream stream, Hub& hub)
     : stream_(std::move(stream)),
       work_(stream_.get_executor(), asio::steady_timer::time_point::max()),
       hub_(hub) {}
@@ -36,7 +39,7 @@ Browser::~Browser() {
 }
 
 void Browser::start(Request request) {
-    beast::get_lowest_layer(stream_).expires_never();  // the WebSocket has a clock of its own
+    stream_.next_layer().tcp().expires_never();  // the WebSocket has a clock of its own
     stream_.set_option({.handshake_timeout = std::chrono::seconds(5),
                         .idle_timeout = patience,
                         .keep_alive_pings = true});
@@ -70,7 +73,7 @@ void Browser::tick() {
 
 void Browser::close() {
     is_open_ = false;
-    beast::get_lowest_layer(stream_).close();
+    stream_.next_layer().tcp().close();
     work_.cancel();
 }
 
@@ -94,20 +97,93 @@ void Browser::obey(const Command& command) {
         show_ = *command.show;
         are_details_due_ = true;
     }
-    auto answers = hub_.obey(command);
-    if (answers_.size() < most_answers) std::ranges::move(answers, std::back_inserter(answers_));
+    if (command.at) look_at(*command.at);
+    if (command.history) ask(*command.history);
+    for (auto& message : hub_.obey(command))
+        answer(std::move(message));
     work_.cancel();
 }
 
+void Browser::answer(Message message) {
+    if (answers_.size() < most_answers) answers_.push_back(std::move(message));
+    work_.cancel();
+}
+
+void Browser::look_at(const Command::At& at) {
+    if (!at.time_s) {
+        moment_ = nullptr;
+        known_names_ = 0;  // the page knows those of then
+        is_second_due_ = true;
+        is_busy_ = false;
+        return answer(text_message(moment_message(std::nullopt, "live", "")));
+    }
+    moment_ = nullptr;  // room for another
+    auto moment = hub_.moment(*at.time_s);
+    if (!moment) {
+        // Nothing is shown rather than what is of another time.
+        moment_ = std::make_shared<Moment>(*at.time_s);
+        return answer(text_message(moment_message(at.time_s, "failed", moment.error().message)));
+    }
+    moment_ = *moment;
+    is_moment_due_ = moment_->state() != Moment::State::loading;
+    if (is_moment_due_) return;
+    answer(moment_->status());
+    moment_->on_done([weak = weak_from_this(), of = std::weak_ptr(moment_)] {
+        const auto self = weak.lock();
+        if (!self || self->moment_ != of.lock()) return;
+        self->is_moment_due_ = true;
+        self->work_.cancel();
+    });
+}
+
+void Browser::ask(const Command::History& asked) {
+    if (asked_ >= most_asked) {
+        return answer(text_message(
+            history_message(asked.id, Error{"this page asks too many things at a time", 0})));
+    }
+    ++asked_;
+    asio::co_spawn(
+        stream_.get_executor(),
+        [self = shared_from_this(), asked]() -> asio::awaitable<void> {
+            auto message = co_await self->hub_.history(asked);
+            --self->asked_;
+            self->answer(std::move(message));
+        },
+        asio::detached);
+}
+
 bool Browser::is_anything_due() const {
-    return !answers_.empty() || are_details_due_ || (is_second_due_ && !is_busy_);
+    return !answers_.empty() || are_details_due_ || is_moment_due_ || (is_second_due_ && !is_busy_);
 }
 
 Messages Browser::take_due() {
     Messages due = std::exchange(answers_, {});
-    const bool is_second = is_second_due_ && !is_busy_;
     // An answer is followed by how the collectors stand now.
-    if (!due.empty() || is_second) due.push_back(hub_.status(skipped_));
+    if (!due.empty() || (is_second_due_ && !is_busy_)) due.push_back(hub_.status(skipped_));
+    if (moment_) {
+        take_moment(due);
+    } else {
+        take_live(due);
+    }
+    are_details_due_ = false;
+    return due;
+}
+
+void Browser::take_moment(Messages& due) {
+    is_second_due_ = false;
+    const bool is_ready = moment_->state() == Moment::State::ready;
+    if (is_moment_due_) {
+        due.push_back(moment_->status());
+        if (is_ready) std::ranges::move(moment_->overview(), std::back_inserter(due));
+    }
+    if (is_ready && (is_moment_due_ || are_details_due_)) {
+        std::ranges::move(moment_->details(show_), std::back_inserter(due));
+    }
+    is_moment_due_ = false;
+}
+
+void Browser::take_live(Messages& due) {
+    const bool is_second = is_second_due_ && !is_busy_;
     if (is_second) {
         std::ranges::move(hub_.overview(known_names_), std::back_inserter(due));
         is_second_due_ = false;
@@ -115,9 +191,7 @@ Messages Browser::take_due() {
     }
     if (is_second || are_details_due_) {
         std::ranges::move(hub_.details(show_), std::back_inserter(due));
-        are_details_due_ = false;
     }
-    return due;
 }
 
 asio::awaitable<void> Browser::write() {

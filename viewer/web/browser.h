@@ -5,7 +5,6 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
 #include <cstdint>
@@ -13,12 +12,13 @@
 
 #include "viewer/web/hub.h"
 #include "viewer/web/respond.h"
+#include "viewer/web/stream.h"
 
 namespace virtpulse::viewer::web {
 
 class Browser : public std::enable_shared_from_this<Browser> {
   public:
-    Browser(boost::beast::tcp_stream stream, Hub& hub);
+    Browser(Stream stream, Hub& hub);
     Browser(const Browser&) = delete;
     Browser& operator=(const Browser&) = delete;
     ~Browser();
@@ -35,14 +35,22 @@ class Browser : public std::enable_shared_from_this<Browser> {
     boost::asio::awaitable<void> read();
     boost::asio::awaitable<void> write();
     void obey(const Command& command);
+    void look_at(const Command::At& at);
+    void ask(const Command::History& asked);
+    void answer(Message message);
+    void take_moment(Messages& due);
+    void take_live(Messages& due);
     Messages take_due();
     [[nodiscard]] bool is_anything_due() const;
 
-    boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
+    boost::beast::websocket::stream<Stream> stream_;
     boost::asio::steady_timer work_;  // cancelled when there is something to write
     Hub& hub_;
     Command::Show show_;
     Messages answers_;
+    std::size_t asked_ = 0;           // questions whose answers are still to come
+    std::shared_ptr<Moment> moment_;  // in the past that is looked at; none: now
+    bool is_moment_due_ = false;      // all of it is to be told
     std::uint32_t known_names_ = 0;
     std::uint64_t skipped_ = 0;
     bool is_open_ = true;

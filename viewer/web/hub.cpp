@@ -1,17 +1,33 @@
 #include "viewer/web/hub.h"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
 #include <utility>
 
 #include "viewer/web/messages.h"
-#include "viewer/web/overview.h"
+#include "wire/frame_codec.h"
+#include "wire/json_writer.h"
 
 namespace virtpulse::viewer::web {
 namespace {
 
-constexpr std::size_t most_findings = 200;  // more than that nobody reads in a second
-
-Message text(std::string bytes) {
-    return {false, std::make_shared<const std::string>(std::move(bytes))};
+std::string history_request(const Command::History& asked) {
+    constexpr std::size_t longest = 6 * wire::longest_name;  // six bytes for a character at most
+    std::string out;
+    wire::JsonWriter json(out);
+    const auto text = [&](std::string_view name, std::string_view value) {
+        json.key(name);
+        json.string(value, longest);
+    };
+    text("op", "history");
+    text("host", asked.host);
+    if (!asked.uuid.empty()) text("uuid", asked.uuid);
+    text("metric", asked.metric);
+    json.member("from", static_cast<std::uint64_t>(asked.from_s));
+    json.member("to", static_cast<std::uint64_t>(asked.to_s));
+    json.member("step", static_cast<std::uint64_t>(asked.step_s));
+    return out;
 }
 
 }  // namespace
@@ -27,41 +43,29 @@ Hub::~Hub() {
 
 void Hub::refresh() {
     picture_ = feed_.picture(/*unhealthy_only=*/false);
-    entries_ = roster_.update(picture_.hosts);
-    findings_ = findings_of(picture_.hosts, most_findings);
-    overview_ =
-        std::make_shared<const std::string>(overview_of(picture_.hosts, entries_, picture_.time_s));
+    board_.draw(picture_.hosts, picture_.time_s);
     picture_.hosts.clear();
     picture_.links.clear();
 }
 
 Message Hub::hello() const {
-    return text(hello_message(unhealthy_only_));
+    return text_message(hello_message(unhealthy_only_));
 }
 
 Message Hub::status(std::uint64_t skipped) const {
     auto picture = picture_;
     picture.now = Clock::now();
     picture.links = feed_.links();
-    return text(status_message(picture, feed_.grid().refused(), skipped));
-}
-
-Messages Hub::overview(std::uint32_t& known) const {
-    Messages messages;
-    for (auto& roster : roster_messages(entries_, known))
-        messages.push_back(text(std::move(roster)));
-    known = roster_.serial();
-    messages.push_back({true, overview_});
-    return messages;
+    return text_message(status_message(picture, feed_.grid().refused(), skipped));
 }
 
 Messages Hub::details(const Command::Show& show) const {
     Messages messages;
     if (!show.host.empty()) {
-        messages.push_back(
-            text(host_message(show.host, feed_.host(show.host), raw_frames_.of(show.host))));
+        messages.push_back(text_message(
+            host_message(show.host, feed_.host(show.host), raw_frames_.of(show.host))));
     }
-    if (show.findings) messages.push_back(text(findings_message(findings_)));
+    if (show.findings) messages.push_back(board_.findings());
     return messages;
 }
 
@@ -70,7 +74,8 @@ Messages Hub::obey(const Command& command) {
     const auto answer = [&](std::string_view what, const std::string& address, const auto& act) {
         const auto endpoint = parse_endpoint(address, viewer_port);
         const auto done = endpoint ? act(*endpoint) : Result<>(endpoint.error());
-        messages.push_back(text(answer_message(what, address, done ? "" : done.error().message)));
+        messages.push_back(
+            text_message(answer_message(what, address, done ? "" : done.error().message)));
     };
     if (command.connect) {
         answer("connect", *command.connect,
@@ -83,6 +88,34 @@ Messages Hub::obey(const Command& command) {
         });
     }
     return messages;
+}
+
+Result<std::shared_ptr<Moment>> Hub::moment(std::int64_t at_s) {
+    std::erase_if(moments_, [](const auto& entry) { return entry.second.expired(); });
+    if (const auto known = moments_.find(at_s); known != moments_.end()) {
+        auto moment = known->second.lock();
+        if (moment->state() != Moment::State::failed) return moment;
+        moments_.erase(known);
+    }
+    if (moments_.size() >= most_moments) {
+        return Error{"other pages look at " + std::to_string(most_moments) +
+                         " other times already, as many as this viewer keeps",
+                     0};
+    }
+    auto moment = std::make_shared<Moment>(at_s);
+    moments_.emplace(at_s, moment);
+    boost::asio::co_spawn(
+        feed_.executor(),
+        [this, weak = std::weak_ptr(moment)]() -> boost::asio::awaitable<void> {
+            if (const auto held = weak.lock()) co_await held->load(feed_);
+        },
+        boost::asio::detached);
+    return moment;
+}
+
+boost::asio::awaitable<Message> Hub::history(Command::History asked) {
+    const auto answer = co_await feed_.ask(asked.host, history_request(asked));
+    co_return text_message(history_message(asked.id, answer));
 }
 
 }  // namespace virtpulse::viewer::web

@@ -1,24 +1,22 @@
 // What all browsers are told, made once a second and not once a browser.
 #pragma once
 
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "viewer/feed.h"
-#include "viewer/model/findings.h"
+#include "viewer/web/board.h"
 #include "viewer/web/command.h"
+#include "viewer/web/moment.h"
 #include "viewer/web/raw_frames.h"
-#include "viewer/web/roster.h"
 
 namespace virtpulse::viewer::web {
-
-struct Message {
-    bool is_binary = false;
-    std::shared_ptr<const std::string> bytes;
-};
-using Messages = std::vector<Message>;
 
 class Hub {
   public:
@@ -32,13 +30,17 @@ class Hub {
     [[nodiscard]] Message hello() const;
     // How the collectors stand now.
     [[nodiscard]] Message status(std::uint64_t skipped) const;
-    // The names that changed since roster serial `known` (which is brought up to date), and the
-    // overview.
-    [[nodiscard]] Messages overview(std::uint32_t& known) const;
+    // As Board::overview.
+    [[nodiscard]] Messages overview(std::uint32_t& known) const { return board_.overview(known); }
     // What is open.
     [[nodiscard]] Messages details(const Command::Show& show) const;
     // The answer to what changes the collectors.
     [[nodiscard]] Messages obey(const Command& command);
+    // The grid at a time in the past, which begins to load unless somebody looks at it already; an
+    // error where too many are looked at.
+    Result<std::shared_ptr<Moment>> moment(std::int64_t at_s);
+    // The answer of a collector, as a message.
+    boost::asio::awaitable<Message> history(Command::History asked);
 
     void open_host(const std::string& name) { raw_frames_.open(name); }
     void close_host(const std::string& name) { raw_frames_.close(name); }
@@ -47,11 +49,9 @@ class Hub {
     Feed& feed_;
     bool unhealthy_only_;
     RawFrames raw_frames_;
-    Roster roster_;
     Picture picture_;  // without the hosts, which do not hold so long
-    std::vector<const RosterEntry*> entries_;
-    Findings findings_;
-    std::shared_ptr<const std::string> overview_;
+    Board board_;
+    std::map<std::int64_t, std::weak_ptr<Moment>> moments_;
 };
 
 }  // namespace virtpulse::viewer::web

@@ -39,6 +39,8 @@ std::string hello_message(bool unhealthy_only) {
     json.boolean(unhealthy_only);
     json.key("forget_after_s");
     json.number(std::chrono::duration<double>(forget_after).count());
+    json.key("silent_severity");
+    json.number(silent_severity);
     json.key("thresholds");
     json.open('{');
     for (const auto& threshold : thresholds)
@@ -107,6 +109,45 @@ std::string findings_message(const Findings& findings) {
         json.close('}');
     }
     json.close(']');
+    json.close('}');
+    return out;
+}
+
+std::string history_message(std::uint64_t id, const Result<std::string>& answer) {
+    std::string out;
+    wire::JsonWriter json(out);
+    begin(json, "history");
+    json.member("id", id);
+    json.key("error");
+    if (answer) {
+        json.null();
+    } else {
+        json.string(answer.error().message, longest_text);
+    }
+    json.key("answer");
+    out += answer ? std::string_view(*answer) : "null";  // was read as JSON before
+    out += '}';
+    return out;
+}
+
+std::string moment_message(std::optional<std::int64_t> at_s, std::string_view state,
+                           std::string_view reason) {
+    std::string out;
+    wire::JsonWriter json(out);
+    begin(json, "moment");
+    json.key("at");
+    if (at_s) {
+        json.number(static_cast<std::uint64_t>(*at_s));
+    } else {
+        json.null();
+    }
+    write_text(json, "state", state);
+    json.key("reason");
+    if (reason.empty()) {
+        json.null();
+    } else {
+        json.string(reason, longest_text);
+    }
     json.close('}');
     return out;
 }

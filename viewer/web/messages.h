@@ -2,16 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "viewer/model/findings.h"
 #include "viewer/picture.h"
 
 namespace virtpulse::viewer::web {
 
-// {"type":"hello","version","unhealthy","thresholds":{name: [well, high, critical]}}: once, first.
+// {"type":"hello","version","unhealthy","forget_after_s","silent_severity","thresholds":{name:
+// [well, high, critical]}}: once, first.
 std::string hello_message(bool unhealthy_only);
 
 // {"type":"status","time","collectors":[as --json has them],"refused","skipped"}: each second.
@@ -29,5 +32,13 @@ std::string findings_message(const Findings& findings);
 // {"type":"answer","command":"connect","address","error":null or why not}.
 std::string answer_message(std::string_view command, std::string_view address,
                            std::string_view error);
+
+// {"type":"history","id","error":null or why not,"answer":the collector's, or null}.
+std::string history_message(std::uint64_t id, const Result<std::string>& answer);
+
+// {"type":"moment","at":s since the epoch or null for now,"state":"live", "loading", "ready" or
+// "failed","reason":null or why it failed}: everything that follows is of then.
+std::string moment_message(std::optional<std::int64_t> at_s, std::string_view state,
+                           std::string_view reason);
 
 }  // namespace virtpulse::viewer::web

@@ -40,8 +40,7 @@ bool is_own_host(std::string_view host, std::uint16_t port) {
     return asked == port && is_loopback(host.substr(0, has_port ? colon : host.size()));
 }
 
-bool is_own_origin(std::string_view origin, std::string_view host) {
-    constexpr std::string_view scheme = "http://";
+bool is_own_origin(std::string_view origin, std::string_view scheme, std::string_view host) {
     return origin.starts_with(scheme) && equal_ignoring_case(origin.substr(scheme.size()), host);
 }
 

@@ -11,8 +11,8 @@ namespace virtpulse::viewer::web {
 // here (DNS rebinding) has its own name in it.
 bool is_own_host(std::string_view host, std::uint16_t port);
 
-// Whether `origin` is the page itself as it was served under `host`. Browsers send the origin of
-// whatever page opens a WebSocket; another site's page may not.
-bool is_own_origin(std::string_view origin, std::string_view host);
+// Whether `origin` is the page itself as it was served by `scheme` ("http://") under `host`.
+// Browsers send the origin of whatever page opens a WebSocket; another site's page may not.
+bool is_own_origin(std::string_view origin, std::string_view scheme, std::string_view host);
 
 }  // namespace virtpulse::viewer::web

@@ -31,7 +31,7 @@ Response prepared(const Request& request, http::status status, std::string_view 
     // Nothing but what this program serves, and no script or style inside the page's text.
     response.set("Content-Security-Policy",
                  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                 "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+                 "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
     return response;
 }
 
@@ -43,16 +43,35 @@ Response refusal(const Request& request, http::status status, std::string_view r
     return response;
 }
 
-std::optional<Response> refusal_of_host(const Request& request, std::uint16_t port) {
-    if (is_own_host(view_of(request[http::field::host]), port)) return std::nullopt;
+std::optional<Response> refusal_of_host(const Request& request, const Policy& policy) {
+    const auto host = view_of(request[http::field::host]);
+    // A name that was made to point here does not have our certificate, nor our cookie.
+    if (policy.access != nullptr ? !host.empty() : is_own_host(host, policy.port)) {
+        return std::nullopt;
+    }
     return refusal(request, http::status::misdirected_request,
                    "the page is served to this machine, under its loopback address, only");
 }
 
+bool is_known(const Request& request, const Policy& policy) {
+    return policy.access == nullptr || policy.access->admits(view_of(request[http::field::cookie]));
+}
+
+// What the way in is made of, and nothing that tells of the grid.
+bool is_for_everybody(std::string_view path) {
+    return path == login_path || path == "/login.js" || path == "/style.css" || path == "/icon.svg";
+}
+
+Response sent_to(const Request& request, std::string_view where) {
+    auto response = refusal(request, http::status::see_other, "see there");
+    response.set(http::field::location, where);
+    return response;
+}
+
 }  // namespace
 
-Response respond(const Request& request, std::span<const Asset> files, std::uint16_t port) {
-    if (auto refused = refusal_of_host(request, port)) return std::move(*refused);
+Response respond(const Request& request, std::span<const Asset> files, const Policy& policy) {
+    if (auto refused = refusal_of_host(request, policy)) return std::move(*refused);
     if (request.method() != http::verb::get && request.method() != http::verb::head) {
         auto response = refusal(request, http::status::method_not_allowed, "only GET and HEAD");
         response.set(http::field::allow, "GET, HEAD");
@@ -60,6 +79,11 @@ Response respond(const Request& request, std::span<const Asset> files, std::uint
     }
     auto path = view_of(request.target());
     path = path.substr(0, path.find('?'));
+    if (!is_known(request, policy) && !is_for_everybody(path)) {
+        if (path == "/") return sent_to(request, login_path);
+        return refusal(request, http::status::unauthorized,
+                       "the token first: it is asked for at /");
+    }
     const auto file = std::ranges::find(files, path, &Asset::path);
     if (file == files.end()) {
         return refusal(request, http::status::not_found, "there is no such file");
@@ -70,14 +94,28 @@ Response respond(const Request& request, std::span<const Asset> files, std::uint
     return response;
 }
 
-std::optional<Response> refusal_of_live(const Request& request, std::uint16_t port) {
-    if (auto refused = refusal_of_host(request, port)) return refused;
+std::optional<Response> refusal_of_live(const Request& request, const Policy& policy) {
+    if (auto refused = refusal_of_host(request, policy)) return refused;
     if (view_of(request.target()) != live_path) {
         return refusal(request, http::status::not_found, "no WebSocket is there");
     }
     const auto origin = view_of(request[http::field::origin]);
-    if (is_own_origin(origin, view_of(request[http::field::host]))) return std::nullopt;
-    return refusal(request, http::status::forbidden, "not for pages of another origin");
+    const std::string_view scheme = policy.access != nullptr ? "https://" : "http://";
+    if (!is_own_origin(origin, scheme, view_of(request[http::field::host]))) {
+        return refusal(request, http::status::forbidden, "not for pages of another origin");
+    }
+    if (is_known(request, policy)) return std::nullopt;
+    return refusal(request, http::status::unauthorized, "the token first: it is asked for at /");
+}
+
+Response login_response(const Request& request, const Access& access, bool is_right) {
+    if (!is_right) {
+        return refusal(request, http::status::unauthorized,
+                       "that is not the token; go back and try again");
+    }
+    auto response = sent_to(request, "/");
+    response.set(http::field::set_cookie, access.cookie());
+    return response;
 }
 
 Response too_many_browsers(const Request& request) {

@@ -70,6 +70,8 @@ TEST_CASE("wrong use is said in one line that names it, with exit code 2") {
         {{"--web"}, "--web"},
         {{"--web", "127.0.0.1:0"}, "--web"},
         {{"--web", "127.0.0.1", "--json"}, "--web"},
+        {{"--web", "127.0.0.1", "--web-cert", "f"}, "--web-token-file go together"},
+        {{"--web-token-file", "f"}, "--web"},
         {{"--terminal", "--csv"}, "--csv"},
         {{"--web", "127.0.0.1", "--terminal"}, "--web"},
         {{"--config", "/nonexistent/file"}, "nonexistent"},

@@ -4,6 +4,7 @@ import type { Palette } from "./colour";
 import type { Details } from "./details";
 import type { Thresholds } from "./draw_tile";
 import type { GridModel } from "./grid_model";
+import type { HistoryClient } from "./history";
 import type { Route } from "./route";
 import type { StreamState } from "./stream";
 import type { UnitSystem } from "./units";
@@ -27,6 +28,13 @@ export interface FindingEntry {
   text: string;
 }
 
+/** The point in time that is looked at: now, or one of the past, which has to be loaded first. */
+export type Moment =
+  | { state: "live" }
+  | { state: "loading"; at: number | null }
+  | { state: "ready"; at: number }
+  | { state: "failed"; at: number; reason: string };
+
 export interface App {
   readonly model: GridModel;
   readonly details: Details;
@@ -36,16 +44,21 @@ export interface App {
   delayThreshold: readonly [number, number, number];
   units: UnitSystem;
   forgetAfter: number;
+  silentSeverity: number;
   stream: StreamState;
   /** Whether an overview came since the page was opened. */
   hasData: boolean;
   collectors: CollectorState[] | null;
   findings: { worst: FindingEntry[]; more: number } | null;
   zoom: number;
+  moment: Moment;
+  readonly history: HistoryClient;
   /** The address that leads to a changed state. */
   link(change: Partial<Route>): string;
   /** Goes there; `replace` leaves no step to go back to. */
   go(change: Partial<Route>, replace?: boolean): void;
+  /** Goes to the time that every view is to be of; what is not past is now. */
+  lookAt(time: number): void;
 }
 
 export interface View {

@@ -112,6 +112,11 @@ export class Details {
     this.samples = [];
   }
 
+  clear(): void {
+    this.isAnswered = false;
+    this.samples = [];
+  }
+
   take(message: Loose): void {
     if (message.name !== this.name) return;
     this.isAnswered = true;

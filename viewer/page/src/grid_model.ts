@@ -61,6 +61,13 @@ export class GridModel {
     this.names.clear();
   }
 
+  /** What comes from now on is of another time. */
+  clear(): void {
+    this.names.clear();
+    this.hosts = new Map();
+    this.time = 0;
+  }
+
   takeRoster(entries: RosterHost[]): void {
     for (const entry of entries) this.names.set(entry.id, namesOf(entry));
   }
@@ -107,6 +114,10 @@ export interface Query {
   sort: GridSort;
 }
 
+/** A silent host may be down with all its VMs: it is at least as bad as the viewer says. */
+export const rankOf = ({ sample }: GridHost, silentSeverity: number): number =>
+  Math.max(sample.severity ?? -1, sample.live ? -1 : silentSeverity);
+
 /** Each word has to be in the host's name, in its reasons, or in a VM's name or uuid. */
 export function matches(host: GridHost, search: string): boolean {
   if (search === "") return true;
@@ -116,8 +127,8 @@ export function matches(host: GridHost, search: string): boolean {
     host.vms.some((vm) => vm.name.toLowerCase().includes(word) || vm.uuid.startsWith(word)));
 }
 
-const SORT_KEY: Record<Exclude<GridSort, "name">, (host: GridHost) => number> = {
-  health: (host) => (host.sample.severity ?? -1) + (host.sample.live ? 0 : 1),
+const SORT_KEY: Record<Exclude<GridSort, "name">, (host: GridHost, silentSeverity: number) => number> = {
+  health: rankOf,
   cpu: (host) => host.sample.figures.cpu ?? -1,
   ram: (host) => host.sample.figures.ram ?? -1,
   disk: (host) => host.sample.figures.disk ?? -1,
@@ -125,11 +136,11 @@ const SORT_KEY: Record<Exclude<GridSort, "name">, (host: GridHost) => number> = 
 };
 
 /** The hosts to show, in order: by name, or the largest first. */
-export function select({ hosts, rank }: Pick<GridModel, "hosts" | "rank">, query: Query): GridHost[] {
+export function select({ hosts, rank }: Pick<GridModel, "hosts" | "rank">, query: Query, silentSeverity: number): GridHost[] {
   const chosen = [...hosts.values()].filter(
     (host) => (!query.unhealthy || isUnhealthy(host)) && matches(host, query.search));
   const by = query.sort === "name" ? () => 0 : SORT_KEY[query.sort];
-  return chosen.sort((a, b) => by(b) - by(a) || rank.get(a.name)! - rank.get(b.name)!);
+  return chosen.sort((a, b) => by(b, silentSeverity) - by(a, silentSeverity) || rank.get(a.name)! - rank.get(b.name)!);
 }
 
 export interface Totals {

@@ -42,7 +42,7 @@ export class GridView implements View {
 
   update(): void {
     const { route, model } = this.app;
-    this.hosts = select(model, route);
+    this.hosts = select(model, route, this.app.silentSeverity);
     this.draw();
   }
 

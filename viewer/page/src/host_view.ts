@@ -9,6 +9,7 @@ import { missingLines } from "./details";
 import { h, say, sized } from "./dom";
 import { FIGURE_LABELS, Packings, placedVms, TilePainter } from "./draw_tile";
 import { ExtraPanels } from "./extra_panels";
+import { HistoryPanel, percentTick, unknownWords } from "./history_panel";
 import { shown } from "./names";
 import { FIGURES, type Figure } from "./overview";
 import { hideTip, showTip } from "./tooltip";
@@ -30,6 +31,7 @@ export class HostView implements View {
   private readonly charts = new Map<Figure, { value: HTMLElement; canvas: HTMLCanvasElement; box: HTMLElement }>();
   private readonly table: VmTable;
   private readonly extra: ExtraPanels;
+  private readonly history: HistoryPanel;
   private readonly body: HTMLElement;
   private readonly gone = h("p", { class: "state nothing" });
   readonly element: HTMLElement;
@@ -43,6 +45,12 @@ export class HostView implements View {
     }
     this.table = new VmTable(app);
     this.extra = new ExtraPanels(app, "host");
+    this.history = new HistoryPanel(app, [
+      { title: "CPU, RAM and the busiest disk", top: 100, text: percentTick, lines: [
+        { metric: "cpu_percent", label: "CPU" }, { metric: "ram_percent", label: "RAM" }, { metric: "disk_percent", label: "disk" }] },
+      { title: "Temperatures", top: 100, text: degrees, lines: [
+        { metric: "cputemp_celsius", label: "CPU" }, { metric: "mbtemp_celsius", label: "board" }] },
+    ]);
     this.body = h("div", { class: "host" },
       h("div", { class: "top" },
         h("div", { class: "about" }, this.facts, this.missing, this.picture),
@@ -50,7 +58,7 @@ export class HostView implements View {
       h("h2", {}, "Virtual machines"), this.table.element, this.extra.element);
     this.element = h("main", { class: "page", id: "view", tabindex: -1 },
       h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: app.link({ view: "grid", host: "", uuid: "" }) }, "Grid")),
-      h("header", { class: "title" }, this.title, this.level), this.words, this.gone, this.body);
+      h("header", { class: "title" }, this.title, this.level), this.words, this.gone, this.body, this.history.element);
     this.picture.addEventListener("pointermove", (event) => this.point(event));
     this.picture.addEventListener("pointerleave", hideTip);
     this.picture.addEventListener("click", (event) => this.click(event));
@@ -65,7 +73,8 @@ export class HostView implements View {
     this.level.hidden = !host;
     if (!host) {
       say(this.words, "");
-      say(this.gone, this.app.hasData ? "This host is not known: no frame of it came in the last 30 seconds." : "Loading …");
+      this.history.update(); // of a host that went there may be some
+      say(this.gone, unknownWords(this.app, "host", "This host is not known: no frame of it came in the last 30 seconds."));
       return;
     }
     const { sample } = host;
@@ -77,7 +86,7 @@ export class HostView implements View {
     const source = detail?.host.source === "ebpf" ? "figures from eBPF" : detail?.host.source === "proc" ? "figures from /proc" : "standard frames";
     say(this.facts, [
       counted(host.vms.length, "VM"), typeof cpus === "number" ? counted(cpus, "CPU") : "",
-      detail ? source : "", `last frame ${seconds(sample.age)} ago`, sample.complete ? "" : "a part of the sample is still to come",
+      detail ? source : "", `last frame ${seconds(sample.age)} ${this.app.route.at === null ? "ago" : "before"}`, sample.complete ? "" : "a part of the sample is still to come",
     ].filter((part) => part !== "").join(" · "));
     const lines = detail ? missingLines(detail.host) : [];
     this.missing.replaceChildren(...lines.map((line) => h("li", {}, line)));
@@ -99,6 +108,7 @@ export class HostView implements View {
     this.draw();
     this.table.update(host);
     this.extra.update();
+    this.history.update();
   }
 
   resize(): void {
@@ -108,6 +118,7 @@ export class HostView implements View {
   close(): void {
     hideTip();
     this.table.close();
+    this.history.close();
   }
 
   private size(): { width: number; height: number } {

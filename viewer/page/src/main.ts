@@ -3,11 +3,12 @@
 
 import type { App, CollectorState, FindingEntry, View } from "./app";
 import { PALETTES, type Threshold } from "./colour";
-import { Details, type Loose } from "./details";
+import { Details, numberOf, textOf, type Loose } from "./details";
 import { CollectorsDialog, helpDialog } from "./dialogs";
 import { thresholdsOf } from "./draw_tile";
 import { GridModel } from "./grid_model";
 import { GridView } from "./grid_view";
+import { HistoryClient } from "./history";
 import { HostView } from "./host_view";
 import { formatRoute, HOME, parseRoute, type Route } from "./route";
 import { Stream } from "./stream";
@@ -15,6 +16,7 @@ import { Toolbar } from "./toolbar";
 import { VmView } from "./vm_view";
 import { WorstView } from "./worst_view";
 
+const MOMENT_PATIENCE_MS = 150;
 const ZOOMS = [1, 1.4, 2, 2.8, 4, 6];
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
@@ -27,11 +29,13 @@ class Page implements App {
   delayThreshold: Threshold = [5, 20, 50];
   units = load("units") === "si" ? ("si" as const) : ("iec" as const);
   forgetAfter = 30;
+  silentSeverity = 0.9;
   stream: App["stream"] = { kind: "connecting" };
   hasData = false;
   collectors: CollectorState[] | null = null;
   findings: App["findings"] = null;
   zoom = 1;
+  moment: App["moment"] = { state: "live" };
   isPaused = false;
   theme = load("theme") ?? "auto";
 
@@ -39,7 +43,7 @@ class Page implements App {
     onText: (message) => this.hear(message),
     onBinary: (buffer) => {
       this.connection.seen();
-      if (this.isPaused) return;
+      if (this.isPaused || !this.isOfMoment()) return;
       this.model.takeOverview(buffer);
       this.hasData = true;
       this.soon();
@@ -47,10 +51,12 @@ class Page implements App {
     onState: (state) => {
       // Numbers of names are the connection's own.
       if (state.kind === "open") this.model.forgetNames();
+      else this.history.lose();
       this.stream = state;
       this.soon();
     },
   });
+  readonly history = new HistoryClient((command) => this.connection.ask(command));
   private readonly dialog = new CollectorsDialog(this, (command) => this.connection.ask(command));
   private readonly help = helpDialog();
   private readonly toolbar = new Toolbar(this, {
@@ -59,12 +65,14 @@ class Page implements App {
     units: () => this.nextUnits(),
     zoom: (step) => this.zoomBy(step),
     help: () => this.help.showModal(),
+    lookAt: (time) => (time === null ? this.go({ at: null }, true) : this.lookAt(time)),
   });
   private view: View | null = null;
   private viewName = "";
   private pending = 0;
   private isFirstHello = true;
   private isViewDue = false;
+  private momentTimer = 0;
 
   start(): void {
     document.body.append(this.toolbar.element, this.dialog.element, this.help);
@@ -94,6 +102,36 @@ class Page implements App {
     }
   }
 
+  lookAt(time: number): void {
+    const at = time < Date.now() / 1000 - 1 ? Math.max(1, Math.round(time)) : null;
+    this.go({ at }, this.route.at !== null);
+  }
+
+  /** Steps from the time that is looked at, which at first is now. */
+  private step(seconds: number): void {
+    this.lookAt((this.route.at ?? Date.now() / 1000) + seconds);
+  }
+
+  /** Whether what comes is of the time that is asked for: the answer to another may be on its way. */
+  private isOfMoment(): boolean {
+    const { moment, route } = this;
+    return moment.state === "live" ? route.at === null : moment.state === "ready" && moment.at === route.at;
+  }
+
+  private takeMoment(message: Loose): void {
+    const at = numberOf(message.at);
+    if (at !== this.route.at) return;
+    if (at === null) this.moment = { state: "live" };
+    else if (message.state === "failed") this.moment = { state: "failed", at, reason: textOf(message.reason) ?? "" };
+    else if (message.state === "ready") this.moment = { state: "ready", at };
+    else this.moment = { state: "loading", at };
+    if (this.moment.state === "loading") return;
+    // Two times have nothing to do with each other: no chart goes on from one to the other.
+    this.model.clear();
+    this.details.clear();
+    this.findings = null;
+  }
+
   private hear(message: Loose & { type: string }): void {
     switch (message.type) {
       case "hello":
@@ -105,11 +143,17 @@ class Page implements App {
       case "roster":
         this.model.takeRoster(message.hosts as never);
         return; // the overview that needs it follows
+      case "moment":
+        this.takeMoment(message);
+        break;
+      case "history":
+        this.history.take(message);
+        return;
       case "host":
-        if (!this.isPaused) this.details.take(message);
+        if (!this.isPaused && this.isOfMoment()) this.details.take(message);
         break;
       case "findings":
-        if (!this.isPaused) this.findings = { worst: message.worst as FindingEntry[], more: Number(message.more) };
+        if (!this.isPaused && this.isOfMoment()) this.findings = { worst: message.worst as FindingEntry[], more: Number(message.more) };
         break;
       case "answer":
         this.dialog.answered(message);
@@ -123,6 +167,7 @@ class Page implements App {
     const named = message.thresholds as Record<string, Threshold>;
     this.thresholds = thresholdsOf(named);
     this.delayThreshold = named["run delay"] ?? this.delayThreshold;
+    this.silentSeverity = numberOf(message.silent_severity) ?? this.silentSeverity;
     this.forgetAfter = Number(message.forget_after_s) || this.forgetAfter;
     // The viewer was told --unhealthy; an address that says more than nothing says it itself.
     if (this.isFirstHello && message.unhealthy === true && formatRoute(this.route) === formatRoute(HOME)) {
@@ -154,6 +199,7 @@ class Page implements App {
     const name = `${view} ${host} ${uuid}`;
     const wantsHost = view === "host" || view === "vm" ? host : "";
     this.details.open(wantsHost);
+    this.askForMoment();
     this.connection.show({ host: wantsHost, findings: view === "worst" });
     if (name !== this.viewName) {
       const isFirst = this.viewName === "";
@@ -170,7 +216,19 @@ class Page implements App {
     this.update();
   }
 
+  /** Keys that are held down pass over many times: the one that they end at is asked for. */
+  private askForMoment(): void {
+    const { at } = this.route;
+    const isThere = this.moment.state === "live" ? at === null : this.moment.at === at;
+    if (isThere) return;
+    this.isPaused = false;
+    this.moment = { state: "loading", at };
+    window.clearTimeout(this.momentTimer);
+    this.momentTimer = window.setTimeout(() => this.connection.lookAt(at), at === null ? 0 : MOMENT_PATIENCE_MS);
+  }
+
   private pause(): void {
+    if (this.route.at !== null) return; // stands still already
     this.isPaused = !this.isPaused;
     this.soon();
   }
@@ -216,6 +274,11 @@ class Page implements App {
       "?": () => this.help.showModal(),
       "+": () => this.zoomBy(1),
       "-": () => this.zoomBy(-1),
+      "[": () => this.step(-10),
+      "]": () => this.step(10),
+      "{": () => this.step(-600),
+      "}": () => this.step(600),
+      n: () => this.go({ at: null, end: null }, true),
       Backspace: () => this.up(),
     };
     const action = actions[event.key];

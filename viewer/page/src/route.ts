@@ -1,5 +1,7 @@
 // What is shown, as the part of the address after '#': every state can be sent as a link.
 
+import { clampSpan, STANDARD_SPAN } from "./history";
+
 export interface Route {
   view: "grid" | "worst" | "host" | "vm";
   /** Of the host and VM views. */
@@ -11,6 +13,11 @@ export interface Route {
   /** Column of the VM table, with '-' in front where it falls. */
   column: string;
   dialog: boolean;
+  /** The point in time that every view is of, in seconds since the epoch; null is now. */
+  at: number | null;
+  /** Seconds of history that are shown, up to `end`, or where that is null up to `at` or now. */
+  span: number;
+  end: number | null;
 }
 
 export const GRID_SORTS = ["name", "health", "cpu", "ram", "disk", "vms"] as const;
@@ -18,7 +25,16 @@ export type GridSort = (typeof GRID_SORTS)[number];
 
 export const HOME: Route = {
   view: "grid", host: "", uuid: "", unhealthy: false, search: "", sort: "name", column: "", dialog: false,
+  at: null, span: STANDARD_SPAN, end: null,
 };
+
+const LATEST_S = 2 ** 33; // the year 2242
+
+/** Whole seconds, or null where the text says none. */
+function secondsOf(text: string | null): number | null {
+  if (text === null || !/^\d{1,12}$/.test(text)) return null;
+  return Math.min(LATEST_S, Number(text));
+}
 
 function decoded(part: string | undefined): string {
   try {
@@ -46,6 +62,9 @@ export function parseRoute(hash: string): Route {
   route.sort = GRID_SORTS.find((sort) => sort === query.get("sort")) ?? "name";
   route.column = query.get("column") ?? "";
   route.dialog = query.has("collectors");
+  route.at = secondsOf(query.get("at"));
+  route.span = clampSpan(secondsOf(query.get("span")) ?? STANDARD_SPAN);
+  route.end = secondsOf(query.get("end"));
   return route;
 }
 
@@ -60,6 +79,9 @@ export function formatRoute(route: Route): string {
   if (route.sort !== "name") query.set("sort", route.sort);
   if (route.column !== "") query.set("column", route.column);
   if (route.dialog) query.set("collectors", "");
+  if (route.at !== null) query.set("at", String(route.at));
+  if (route.span !== STANDARD_SPAN) query.set("span", String(route.span));
+  if (route.end !== null) query.set("end", String(route.end));
   const text = query.toString().replaceAll(/=(?=&|$)/g, "");
   return text === "" ? path : `${path}?${text}`;
 }

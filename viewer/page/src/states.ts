@@ -1,6 +1,7 @@
 // What is said where there is no picture: each case has its own look and says what to do.
 
 import type { App } from "./app";
+import { momentText } from "./clock";
 import { h } from "./dom";
 import { shown } from "./names";
 import { counted } from "./units";
@@ -20,6 +21,12 @@ export function emptyState(app: App, count: number): HTMLElement | null {
     return app.stream.kind === "lost"
       ? notice("lost", "No connection to the viewer", app.stream.reason)
       : notice("loading", "Loading", "The first picture comes within a second.");
+  }
+  const { moment } = app;
+  if (moment.state === "failed") return notice("lost", `Nothing of ${momentText(moment.at)}`, `${shown(moment.reason)}.`, h("a", { href: app.link({ at: null }) }, "Back to now"));
+  if (moment.state === "loading") return notice("loading", "Loading", moment.at === null ? "The picture of now comes within a second." : `The grid as it was at ${momentText(moment.at)}.`);
+  if (app.model.hosts.size === 0 && moment.state === "ready") {
+    return notice("nothing", `No host at ${momentText(moment.at)}`, "The collectors have no frame from the 30 s before it.", h("a", { href: app.link({ at: null }) }, "Back to now"));
   }
   if (app.model.hosts.size > 0) {
     const hidden = counted(app.model.hosts.size, "host");

@@ -20,19 +20,21 @@ export class Stream {
   private socket: WebSocket | null = null;
   private wait = FIRST_WAIT_MS;
   private last: string | null = null;
+  private at: number | null = null;
   private silence = 0;
   private lostSince = 0;
 
   constructor(private readonly listener: Listener) {}
 
   start(): void {
-    const socket = new WebSocket(`ws://${location.host}/live`);
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => {
       this.lostSince = 0;
       this.listener.onState({ kind: "open" });
       if (this.last !== null) socket.send(this.last);
+      if (this.at !== null) this.send(JSON.stringify({ at: this.at }));
       this.heard();
     };
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
@@ -52,8 +54,15 @@ export class Stream {
     this.send(text);
   }
 
+  /** The time that everything is of from now on, or null for now; said again as well. */
+  lookAt(at: number | null): void {
+    if (at === this.at) return;
+    this.at = at;
+    this.send(JSON.stringify({ at }));
+  }
+
   /** False where there is no connection. */
-  ask(command: { connect: string } | { disconnect: string }): boolean {
+  ask(command: object): boolean {
     return this.send(JSON.stringify(command));
   }
 

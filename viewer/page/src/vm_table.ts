@@ -7,6 +7,7 @@ import type { VmDetail } from "./details";
 import { h, say, setAttribute } from "./dom";
 import type { GridHost } from "./grid_model";
 import { shown } from "./names";
+import { UNKNOWN } from "./overview";
 import { bytes, bytesPerSecond, isRunning, percent, rate, STATES } from "./units";
 
 interface Entry {
@@ -61,6 +62,23 @@ export function sortVms(entries: Entry[], column: string): Entry[] {
   });
 }
 
+/** What the overview knows of a host's VMs. */
+export function foreseen({ vms, sample }: GridHost): Entry[] {
+  const tenths = (value: number): number | null => (value === UNKNOWN ? null : value / 10);
+  return vms.map(({ key, name, uuid, givenKib }, at) => {
+    const used = sample.used[at]!;
+    const state = sample.state[at]!;
+    return {
+      key,
+      vm: {
+        name, uuid, state, state_name: STATES[state] ?? "no state", stale: sample.stale[at] === 1, cpu: tenths(sample.cpu[at]!), ram: givenKib, maxram: givenKib,
+        vcpus: null, pid: null, rss_bytes: givenKib === null || Number.isNaN(used) ? null : used * givenKib * 1024, run_delay_percent: null,
+        read_ops_s: null, write_ops_s: null, read_bytes_s: null, write_bytes_s: null,
+      },
+    };
+  });
+}
+
 interface Row {
   element: HTMLTableRowElement;
   link: HTMLAnchorElement;
@@ -74,6 +92,8 @@ interface Row {
 
 const SPARK_WIDTH = 64;
 const SPARK_HEIGHT = 18;
+const STRIP_WIDTH = 60;
+const STRIP_HEIGHT = 8;
 
 export class VmTable {
   private readonly heads = new Map<string, { cell: HTMLElement; button: HTMLButtonElement }>();
@@ -115,7 +135,8 @@ export class VmTable {
       setAttribute(cell, "aria-sort", isThis ? (column.startsWith("-") ? "descending" : "ascending") : null);
     }
     const newest = details.name === host.name ? details.newest : undefined;
-    const entries = newest ? [...newest.vms].map(([key, { detail }]) => ({ key, vm: detail })) : [];
+    // Until the details come, the overview has the most of it.
+    const entries = newest ? [...newest.vms].map(([key, { detail }]) => ({ key, vm: detail })) : foreseen(host);
     const kept = new Set<string>();
     let next: Element | null = this.bodyElement.firstElementChild;
     for (const { key, vm } of sortVms(entries, column)) {
@@ -144,8 +165,9 @@ export class VmTable {
 
   private make(key: string): Row {
     const link = h("a");
-    const canvas = (): HTMLCanvasElement => h("canvas", { "aria-hidden": "true" });
-    const [cpu, wait, states] = [canvas(), canvas(), canvas()];
+    // What is drawn only once it is seen has its size before: a canvas without one is 300 by 150.
+    const canvas = (width: number, height: number): HTMLCanvasElement => h("canvas", { "aria-hidden": "true", width, height });
+    const [cpu, wait, states] = [canvas(SPARK_WIDTH, SPARK_HEIGHT), canvas(SPARK_WIDTH, SPARK_HEIGHT), canvas(STRIP_WIDTH, STRIP_HEIGHT)];
     const memory = h("span", { class: "bar", "aria-hidden": "true" }, h("i"));
     const cells: HTMLElement[] = [];
     const element = h("tr", { "data-key": key });
@@ -187,7 +209,7 @@ export class VmTable {
     const severity = (value: number | null, of: (value: number) => number): number | null => (value === null ? null : of(value));
     spark(row.cpu, { values: cpu, colour: colourOf(colours, severity(last(cpu), loadSeverity)), filled: true }, SPARK_WIDTH, SPARK_HEIGHT, 100);
     spark(row.wait, { values: wait, colour: colourOf(colours, severity(last(wait), (value) => severityOf(delayThreshold, value))), filled: true }, SPARK_WIDTH, SPARK_HEIGHT, 25);
-    strip(row.states, history.states(key), 60, 8, colours);
+    strip(row.states, history.states(key), STRIP_WIDTH, STRIP_HEIGHT, colours);
     const words = new Set(history.states(key).filter((state): state is number => state !== null).map((state) => STATES[state] ?? "no state"));
     setAttribute(row.states, "title", [...words].join(", "));
   }

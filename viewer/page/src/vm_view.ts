@@ -5,6 +5,7 @@ import { chart, strip, type Line } from "./chart";
 import type { VmSample } from "./details";
 import { h, say, setAttribute } from "./dom";
 import { ExtraPanels } from "./extra_panels";
+import { HistoryPanel, percentTick, unknownWords } from "./history_panel";
 import { shown } from "./names";
 import { bytes, bytesPerSecond, counted, percent, rate } from "./units";
 import { delayPerVcpu } from "./vm_table";
@@ -38,19 +39,31 @@ export class VmView implements View {
   private readonly bytes = panel("Disk, bytes a second", ["read", "written"]);
   private readonly operations = panel("Disk, operations a second", ["reads", "writes"]);
   private readonly extra: ExtraPanels;
+  private readonly history: HistoryPanel;
+  private vcpus = 0;
   private readonly gone = h("p", { class: "state nothing" });
   private readonly body: HTMLElement;
   readonly element: HTMLElement;
 
   constructor(private readonly app: App) {
     this.extra = new ExtraPanels(app, "vm");
+    const rates = (value: number | null): string => bytesPerSecond(value, app.units);
+    this.history = new HistoryPanel(app, [
+      { title: "CPU, percent of its virtual CPUs", top: 100, text: percentTick, lines: [
+        { metric: "cpu_percent", label: "running" },
+        { metric: "run_delay_ns", label: "waiting for a CPU", factor: () => 1e-7 / (this.vcpus || 1) }] },
+      { title: "Memory", top: 1 << 20, isBytes: true, text: (value) => bytes(value, app.units), lines: [
+        { metric: "rss_bytes", label: "resident on the host" }, { metric: "ram_kib", label: "given", factor: () => 1024 }] },
+      { title: "Disk, bytes a second", top: 1024, isBytes: true, text: rates, lines: [{ metric: "read_bytes", label: "read" }, { metric: "write_bytes", label: "written" }] },
+      { title: "Disk, operations a second", top: 1, text: rate, lines: [{ metric: "read_ops", label: "reads" }, { metric: "write_ops", label: "writes" }] },
+    ]);
     this.body = h("div", {}, this.facts, this.timeline,
       h("div", { class: "charts wide" }, this.cpu.element, this.memory.element, this.bytes.element, this.operations.element),
       this.extra.element);
     this.element = h("main", { class: "page", id: "view", tabindex: -1 },
       h("nav", { class: "crumbs", "aria-label": "Where this is" },
         h("a", { href: app.link({ view: "grid", host: "", uuid: "" }) }, "Grid"), h("span", { "aria-hidden": "true" }, "›"), this.hostLink),
-      h("header", { class: "title" }, this.title, this.state), this.gone, this.body);
+      h("header", { class: "title" }, this.title, this.state), this.gone, this.body, this.history.element);
   }
 
   update(): void {
@@ -63,10 +76,13 @@ export class VmView implements View {
     this.body.hidden = !vm;
     this.state.hidden = !vm;
     this.gone.hidden = !!vm;
+    this.vcpus = vm?.detail.vcpus ?? this.vcpus;
+    this.history.update();
     if (!vm) {
       const name = host?.vms.find((one) => one.key === key)?.name;
       say(this.title, name === undefined ? "Virtual machine" : shown(name));
-      say(this.gone, details.isAnswered || (this.app.hasData && !host) ? "This virtual machine is not known on this host any more." : "Loading …");
+      const isAnswered = details.isAnswered || (this.app.hasData && !host);
+      say(this.gone, isAnswered ? unknownWords(this.app, "virtual machine", "This virtual machine is not known on this host any more.") : "Loading …");
       return;
     }
     const { detail } = vm;
@@ -101,5 +117,9 @@ export class VmView implements View {
 
   resize(): void {
     this.update();
+  }
+
+  close(): void {
+    this.history.close();
   }
 }

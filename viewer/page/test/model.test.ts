@@ -29,7 +29,7 @@ test("hosts are chosen by health and words, and put in order", () => {
   const hosts = [host("h10"), host("h2", { level: "bad", severity: 0.9, why: "disk 97 %" }), host("h1", { live: false }), host("x", {}, ["Mail", "db"])];
   const model = { hosts: new Map(hosts.map((one) => [one.name, one])), rank: ranked(hosts.map(({ name }) => name)) };
   const query = { unhealthy: false, search: "", sort: "name" as const };
-  const names = (change: object): string[] => select(model, { ...query, ...change }).map(({ name }) => name);
+  const names = (change: object): string[] => select(model, { ...query, ...change }, 0.9).map(({ name }) => name);
   assert.deepEqual(names({}), ["h1", "h2", "h10", "x"]);
   assert.deepEqual(names({ unhealthy: true }), ["h1", "h2"]);
   assert.deepEqual(names({ search: "mail" }), ["x"]);
