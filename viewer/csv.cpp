@@ -14,7 +14,9 @@ namespace {
 constexpr std::string_view header =
     "time,kind,host,vm,uuid,state,level,health,reasons,cpu_percent,ram_percent,disk_percent,"
     "cputemp_celsius,mbtemp_celsius,vms,vms_running,ram_kib,maxram_kib,vcpus,rss_bytes,"
-    "run_delay_percent,read_ops_s,write_ops_s,read_bytes_s,write_bytes_s\n";
+    "run_delay_percent,read_ops_s,write_ops_s,read_bytes_s,write_bytes_s,"
+    "wait_p99_ns,major_faults_s,throttled_percent,memory_pressure_percent,io_pressure_percent,"
+    "kvm_exits_s\n";
 
 // One row; its fields in the order of the header.
 class CsvRow {
@@ -96,7 +98,7 @@ void append_host(const HostView& view, std::string& out) {
     row.number(host.mbtemp);
     row.number(view.vms.size());
     row.number(count_running(view));
-    row.skip(9);  // what only a VM has
+    row.skip(15);  // what only a VM has
 }
 
 void append_vm(const HostView& view, const VmView& vm_view, std::string& out) {
@@ -121,6 +123,12 @@ void append_vm(const HostView& view, const VmView& vm_view, std::string& out) {
     row.worked_out(vm_view.rates.write_ops_s);
     row.worked_out(vm_view.rates.read_bytes_s);
     row.worked_out(vm_view.rates.write_bytes_s);
+    row.number(ext.wait ? ext.wait->p99_ns : std::nullopt);
+    row.worked_out(vm_view.rates.major_faults_s);
+    row.worked_out(vm_view.rates.cgroup.throttled_percent);
+    row.worked_out(vm_view.rates.cgroup.memory_pressure_percent);
+    row.worked_out(vm_view.rates.cgroup.io_pressure_percent);
+    row.worked_out(vm_view.rates.kvm_exits_s);
 }
 
 }  // namespace

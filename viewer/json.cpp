@@ -108,6 +108,32 @@ void write_waits_for(wire::JsonWriter& json, const std::vector<WaitRate>& waits)
     json.close(']');
 }
 
+// What all its waiting for a CPU is charged to, cumulative.
+void write_wait_classes(wire::JsonWriter& json, const wire::VmExt& ext) {
+    json.key("wait_by_ns");
+    if (!ext.wait) return json.null();
+    json.open('{');
+    for (std::size_t i = 0; i < wire::wait_classes.size(); ++i)
+        json.member(wire::wait_classes.at(i), ext.wait->by_ns.at(i));
+    json.close('}');
+}
+
+void write_vcpus(wire::JsonWriter& json, const std::vector<wire::VcpuExt>& vcpus) {
+    json.key("vcpu");
+    if (vcpus.empty()) return json.null();
+    json.open('[');
+    for (const auto& vcpu : vcpus) {
+        json.open('{');
+        json.member("number", vcpu.number);
+        json.member("cpu_ns", vcpu.cpu_ns);
+        json.member("run_delay_ns", vcpu.run_delay_ns);
+        json.member_or_null("wait_p50_ns", vcpu.wait_p50_ns);
+        json.member_or_null("wait_p99_ns", vcpu.wait_p99_ns);
+        json.close('}');
+    }
+    json.close(']');
+}
+
 void write_vm(wire::JsonWriter& json, const VmView& view) {
     const auto& vm = view.state->vm;
     const auto& rates = view.rates;
@@ -134,7 +160,32 @@ void write_vm(wire::JsonWriter& json, const VmView& view) {
     json.member_or_null("read_bytes_s", rounded(rates.read_bytes_s));
     json.member_or_null("write_bytes_s", rounded(rates.write_bytes_s));
     write_disks(json, ext);
+    json.member_or_null("major_faults_s", rounded(rates.major_faults_s));
+    json.member_or_null("throttled_percent", rounded(rates.cgroup.throttled_percent));
+    json.member_or_null("memory_pressure_percent", rounded(rates.cgroup.memory_pressure_percent));
+    json.member_or_null("io_pressure_percent", rounded(rates.cgroup.io_pressure_percent));
+    json.member_or_null("kvm_exits_s", rounded(rates.kvm_exits_s));
+    json.member_or_null("kvm_guest_percent", rounded(rates.kvm_guest_percent));
+    json.member_or_null("kvm_halt_poll_percent", rounded(rates.kvm_halt_poll_percent));
+    json.member_or_null("smt_shared_vcpus_sampled", ext.smt_shared_vcpus_sampled);
+    write_wait_classes(json, ext);
+    write_vcpus(json, ext.vcpu);
     json.close('}');
+}
+
+// How long some task of the host waited for each, since it booted.
+void write_host_extras(wire::JsonWriter& json, const wire::HostExt& ext) {
+    const auto stall = [&](std::string_view name, auto resource) {
+        const auto& pressure = ext.pressure;
+        json.member_or_null(name, pressure && (*pressure).*resource
+                                      ? std::optional(((*pressure).*resource)->some_us)
+                                      : std::nullopt);
+    };
+    stall("cpu_pressure_us", &wire::PressureExt::cpu);
+    stall("memory_pressure_us", &wire::PressureExt::memory);
+    stall("io_pressure_us", &wire::PressureExt::io);
+    json.member_or_null("ksm_saved_bytes",
+                        ext.ksm ? std::optional(ext.ksm->saved_bytes) : std::nullopt);
 }
 
 void write_health(wire::JsonWriter& json, const Health& health) {
@@ -174,6 +225,7 @@ void write_host(wire::JsonWriter& json, const HostView& view) {
         }
     }
     json.close('}');
+    write_host_extras(json, host.ext.value_or(wire::HostExt{}));
     json.key("vms");
     json.open('[');
     for (const auto& vm : view.vms)

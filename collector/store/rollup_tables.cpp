@@ -107,8 +107,9 @@ Result<> add_rollup_columns(Database& database, const Subject& subject) {
     for (const auto& tier : tiers) {
         const auto table = rollup_table(subject, tier);
         for (const auto& [name, type] : columns_of(subject)) {
-            const auto count = database.query_integer("SELECT count(*) FROM pragma_table_info('" +
-                                                      table + "') WHERE name = '" + name + "'");
+            std::string question = "SELECT count(*) FROM pragma_table_info('";
+            question.append(table).append("') WHERE name = '").append(name).append("'");
+            const auto count = database.query_integer(question);
             if (!count) return count.error();
             if (count->value_or(0) != 0) continue;
             sql.append("ALTER TABLE ").append(table).append(" ADD COLUMN ");

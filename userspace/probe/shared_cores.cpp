@@ -22,15 +22,15 @@ std::unordered_map<std::uint32_t, std::uint64_t> count_on_shared_cores(
         const auto [at, is_new] = users.try_emplace(cpu, Users{vm, false});
         if (at->second.first_vm != vm) at->second.several = true;
     }
-    for (const auto& [vm, cpu] : vcpus) {
-        const auto core = siblings.find(cpu);
+    for (const auto& vcpu : vcpus) {
+        const auto core = siblings.find(vcpu.cpu);
         if (core == siblings.end()) continue;
         const bool is_shared = std::ranges::any_of(core->second, [&](std::uint32_t sibling) {
             const auto beside = users.find(sibling);
             return beside != users.end() &&
-                   (beside->second.several || beside->second.first_vm != vm);
+                   (beside->second.several || beside->second.first_vm != vcpu.vm);
         });
-        if (is_shared) ++counts[vm];
+        if (is_shared) ++counts[vcpu.vm];
     }
     return counts;
 }

@@ -22,6 +22,15 @@ struct WaitRate {
     bool operator==(const WaitRate&) const = default;
 };
 
+// What the VM's cgroup lacked, between the last two readings of it: not every frame brings one.
+struct CgroupRates {
+    std::optional<double> throttled_percent;        // over 100 where several CPUs were denied
+    std::optional<double> memory_pressure_percent;  // some task waited for memory
+    std::optional<double> io_pressure_percent;      // likewise
+
+    bool operator==(const CgroupRates&) const = default;
+};
+
 struct VmRates {
     std::optional<double> run_delay_percent;  // of the elapsed time; over 100 where threads queue
     std::vector<WaitRate> waits_for;          // the worst first; those that cost it nothing are not
@@ -29,6 +38,11 @@ struct VmRates {
     std::optional<double> write_ops_s;
     std::optional<double> read_bytes_s;
     std::optional<double> write_bytes_s;
+    std::optional<double> major_faults_s;
+    std::optional<double> kvm_exits_s;            // over all vCPUs, as are the next two
+    std::optional<double> kvm_guest_percent;      // of the elapsed time, in the guest
+    std::optional<double> kvm_halt_poll_percent;  // of it, polling for a wake-up
+    CgroupRates cgroup;
 
     bool operator==(const VmRates&) const = default;
 };
@@ -39,6 +53,12 @@ struct CounterReading {
     std::optional<std::uint64_t> run_delay_ns;
     std::optional<std::vector<wire::BlockCounters>> block;
     std::vector<wire::Culprit> culprits;
+    std::optional<std::uint64_t> major_faults;
+    std::optional<wire::KvmCounters> kvm;
+    std::optional<wire::CgroupExt> cgroup;
+
+    // When `cgroup` was read.
+    [[nodiscard]] double cgroup_time_s() const;
 };
 
 // What `vm` had counted at the time of its frame.
@@ -48,6 +68,9 @@ CounterReading reading_of(const wire::Vm& vm, double time_s);
 // anew between them, and where no time passed. A device that one of them lacks takes no part. Where
 // both know that there is none, nothing was done: 0.
 VmRates rates_between(const CounterReading& before, const CounterReading& after);
+
+// Of the cgroup alone; unknown where both say the same reading of it.
+CgroupRates cgroup_rates_between(const CounterReading& before, const CounterReading& after);
 
 // Rates of the VMs of one host.
 class RateTracker {
@@ -66,6 +89,7 @@ class RateTracker {
   private:
     struct Track {
         CounterReading last;
+        CounterReading last_cgroup;  // that had a new reading of it
         VmRates rates;
     };
     std::unordered_map<std::string, Track> tracks_;

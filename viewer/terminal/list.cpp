@@ -123,6 +123,25 @@ std::string waits_text(const VmRates& rates) {
            " %: " + wire::culprit_text(worst.who, sanitised(worst.name));
 }
 
+// What else slows it, where that is worth a word.
+std::string vm_note(const VmView& view) {
+    constexpr double least_throttled_percent = 1;
+    constexpr double least_pressure_percent = 5;
+    std::string note = waits_text(view.rates);
+    const auto add = [&](std::string_view what, std::optional<double> percent, double least) {
+        if (percent.value_or(0) < least) return;
+        append_clause(note, std::string(what) + ' ' + percent_text(percent) + " %");
+    };
+    const auto& rates = view.rates.cgroup;
+    add("throttled", rates.throttled_percent, least_throttled_percent);
+    add("memory pressure", rates.memory_pressure_percent, least_pressure_percent);
+    add("I/O pressure", rates.io_pressure_percent, least_pressure_percent);
+    const auto& ext = view.state->vm.ext;
+    const auto beside = ext ? ext->smt_shared_vcpus_sampled.value_or(0) : 0;
+    if (beside > 0) append_clause(note, std::to_string(beside) + " share cores");
+    return note;
+}
+
 Row vm_row(const VmView& view, const HostView& host) {
     const auto& vm = view.state->vm;
     const auto& rates = view.rates;
@@ -152,7 +171,7 @@ Row vm_row(const VmView& view, const HostView& host) {
         const double stale_s = host.state->host().time - view.state->time;
         row.push_back({"~ not in the newest sample, " + duration_text(stale_s) + " old", tone});
     } else if (!idle) {
-        row.push_back({waits_text(rates), tone});
+        row.push_back({vm_note(view), tone});
     }
     return row;
 }

@@ -50,10 +50,11 @@ TEST_CASE("csv: a header, then a row for the host and one for each of its VMs") 
     const auto lines = written(writer, grid, 1);
     REQUIRE(lines.size() == 4);
     CHECK(lines[0].starts_with("time,kind,host,vm,uuid,state,level,health,reasons,cpu_percent,"));
-    CHECK(lines[1] == "101.5,host,alpha,,,,bad,0.962,disk 97 %,35.25,,97,,,2,1,,,,,,,,,");
-    CHECK(lines[2] == "101.5,vm,alpha,mail,uuid of mail,shut off,,,,,,,,,,,,,,,,,,,");
+    CHECK(lines[1] == "101.5,host,alpha,,,,bad,0.962,disk 97 %,35.25,,97,,,2,1,,,,,,,,,,,,,,,");
+    CHECK(lines[2] == "101.5,vm,alpha,mail,uuid of mail,shut off,,,,,,,,,,,,,,,,,,,,,,,,,");
     CHECK(lines[3] ==
-          "101.5,vm,alpha,web,uuid of web,running,,,,12.3,,,,,,,1048576,2097152,2,,0.3,42,,,2048");
+          "101.5,vm,alpha,web,uuid of "
+          "web,running,,,,12.3,,,,,,,1048576,2097152,2,,0.3,42,,,2048,,,,,,");
     for (const auto& line : lines)
         CHECK(commas(line) == commas(lines[0]));
 }

@@ -93,6 +93,51 @@ TEST_CASE("hosts and VMs have every member, null where it is unknown") {
     }
 }
 
+TEST_CASE("what the kernel knows of a VM and its host is there, null where it is not known") {
+    Grid grid;
+    for (const std::uint64_t second : {0U, 2U}) {
+        auto vm = test::counting_vm("x", 0, 10, 0);
+        vm.ext->major_faults = 3 * second;
+        vm.ext->kvm.emplace().exits = 100 * second;
+        vm.ext->kvm->halt_poll_ns = second * 10'000'000;
+        vm.ext->cgroup.emplace().throttled_ns = second * 250'000'000;
+        vm.ext->smt_shared_vcpus_sampled = 1;
+        vm.ext->vcpu = {{0, 5, 6, 7, 8}, {3, 9, 10, {}, {}}};
+        vm.ext->wait.emplace().by_ns.back() = 77;
+        auto frame = test::frame("h", 100 + static_cast<double>(second), {vm});
+        frame.host.ext.emplace().pressure.emplace().io = wire::Stall{12, 3};
+        frame.host.ext->ksm = wire::KsmExt{1, 4096, 8192};
+        grid.take(std::move(frame), 0, at(static_cast<double>(second)));
+    }
+    const auto host = document(picture_of(grid, {}, false, at(2))).at("hosts").at(0);
+    CHECK(host.at("io_pressure_us") == 12);
+    CHECK(host.at("cpu_pressure_us").is_null());
+    CHECK(host.at("ksm_saved_bytes") == 8192);
+    const auto& vm = host.at("vms").at(0);
+    CHECK(vm.at("major_faults_s") == 3.0);
+    CHECK(vm.at("kvm_exits_s") == 100.0);
+    CHECK(vm.at("kvm_halt_poll_percent") == 1.0);
+    CHECK(vm.at("kvm_guest_percent").is_null());
+    CHECK(vm.at("throttled_percent") == 25.0);
+    CHECK(vm.at("io_pressure_percent").is_null());
+    CHECK(vm.at("smt_shared_vcpus_sampled") == 1);
+    CHECK(vm.at("wait_by_ns").at("vm") == 77);
+    CHECK(vm.at("wait_by_ns").at("quota") == 0);
+    REQUIRE(vm.at("vcpu").size() == 2);
+    CHECK(vm.at("vcpu").at(0).at("wait_p99_ns") == 8);
+    CHECK(vm.at("vcpu").at(1).at("number") == 3);
+    CHECK(vm.at("vcpu").at(1).at("wait_p50_ns").is_null());
+
+    Grid poor;
+    poor.take(test::frame("h", 100, {test::vm("y")}), 0, at(0));
+    const auto unknown = document(picture_of(poor, {}, false, at(0))).at("hosts").at(0);
+    CHECK(unknown.at("ksm_saved_bytes").is_null());
+    for (const auto* name : {"major_faults_s", "throttled_percent", "wait_by_ns", "vcpu",
+                             "smt_shared_vcpus_sampled", "kvm_exits_s"}) {
+        CHECK(unknown.at("vms").at(0).at(name).is_null());
+    }
+}
+
 TEST_CASE("a host of which nothing is known has a health of null") {
     Grid grid;
     grid.take(test::frame("a", 100), 0, at(0));

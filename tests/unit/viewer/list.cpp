@@ -154,6 +154,22 @@ TEST_CASE("names cannot leave their cell") {
     CHECK(before(narrow) == before(lines.back()));
 }
 
+TEST_CASE("a VM that is throttled, lacks memory or shares its core says so") {
+    Grid grid;
+    for (const std::uint64_t second : {0U, 2U}) {
+        auto vm = test::counting_vm("x", 0, 0, 0);
+        auto& cgroup = vm.ext->cgroup.emplace();
+        cgroup.throttled_ns = second * 250'000'000;
+        cgroup.pressure.emplace().memory = wire::Stall{second * 100'000, {}};
+        cgroup.pressure->io = wire::Stall{second * 40'000, {}};  // under what is worth a word
+        vm.ext->smt_shared_vcpus_sampled = 2;
+        grid.take(test::frame("h", 100 + static_cast<double>(second), {vm}), 0,
+                  at(static_cast<double>(second)));
+    }
+    const auto lines = render_list(picture_of(grid, {}, false, at(2)), {});
+    CHECK(lines.back().ends_with("throttled 25.0 %, memory pressure 10.0 %, 2 share cores"));
+}
+
 TEST_CASE("the filter says what it hides") {
     Scene scene;
     const auto bad = render_list(scene.picture(1, true), {});

@@ -22,6 +22,43 @@ TEST_CASE("rates are differences over the time between the frames") {
     CHECK_FALSE(rates.read_bytes_s);
 }
 
+TEST_CASE("rates of a cgroup are over the time between its readings") {
+    const auto said = [](double time_s, std::uint64_t age_ms, std::uint64_t throttled_ns,
+                         std::uint64_t io_us) {
+        auto vm = test::counting_vm("a", 0, 0, 0);
+        vm.ext->major_faults = static_cast<std::uint64_t>(time_s);
+        vm.ext->kvm =
+            wire::KvmCounters{static_cast<std::uint64_t>(10 * time_s), {}, {}, {}, {}, {}, {}};
+        wire::CgroupExt cgroup;
+        cgroup.age_ms = age_ms;
+        cgroup.throttled_ns = throttled_ns;
+        cgroup.pressure.emplace().io = wire::Stall{io_us, {}};
+        vm.ext->cgroup = cgroup;
+        return reading_of(vm, time_s);
+    };
+    const auto vm = test::counting_vm("a", 0, 0, 0);
+    const auto key = RateTracker::key_of(vm);
+    RateTracker tracker;
+    tracker.take(key, said(100, 0, 0, 0));
+    tracker.take(key, said(101, 1000, 0, 0));
+    CHECK(!tracker.rates(vm).cgroup.throttled_percent);
+    CHECK(*tracker.rates(vm).major_faults_s == Approx(1));
+    CHECK(*tracker.rates(vm).kvm_exits_s == Approx(10));
+    CHECK_FALSE(tracker.rates(vm).kvm_guest_percent);
+    tracker.take(key, said(104, 0, 2'000'000'000, 400'000));
+    CHECK(*tracker.rates(vm).cgroup.throttled_percent == Approx(50));
+    CHECK(*tracker.rates(vm).cgroup.io_pressure_percent == Approx(10));
+    CHECK_FALSE(tracker.rates(vm).cgroup.memory_pressure_percent);
+    tracker.take(key, said(105, 999, 2'000'000'000, 400'000));  // the same reading
+    CHECK(*tracker.rates(vm).cgroup.throttled_percent == Approx(50));
+    tracker.take(key, said(106, 0, 2'000'000'000, 400'000));
+    CHECK(*tracker.rates(vm).cgroup.throttled_percent == Approx(0));
+    auto without = said(107, 0, 0, 0);
+    without.cgroup.reset();
+    tracker.take(key, std::move(without));
+    CHECK(!tracker.rates(vm).cgroup.throttled_percent);
+}
+
 TEST_CASE("who had the CPU, by how much of the time, the worst first") {
     auto before = reading(100, 0, 0, 0);
     auto after = reading(102, 0, 0, 0);
