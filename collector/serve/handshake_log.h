@@ -16,8 +16,8 @@ namespace virtpulse::collector {
 // Says the last one too, although nothing may come after it.
 class HandshakeLog {
   public:
-    HandshakeLog(boost::asio::any_io_executor executor, std::string what)
-        : log_(std::move(what)), timer_(std::move(executor)) {}
+    HandshakeLog(const boost::asio::any_io_executor& executor, std::string what)
+        : log_(std::move(what)), timer_(executor) {}
 
     void note(std::string reason) {
         log_.note(std::move(reason), std::chrono::steady_clock::now());
