@@ -156,22 +156,26 @@ std::int64_t up_to_multiple(std::int64_t value, std::int64_t of) {
 
 Result<HistoryPlan> plan_history(const Span& span, std::int64_t step_s, const Keep& keep,
                                  std::int64_t now_s) {
-    if (step_s == 0) step_s = std::max<std::int64_t>(1, (span.to_s - span.from_s) / wanted_points);
+    const bool is_free = step_s == 0;
+    if (is_free) step_s = std::max<std::int64_t>(1, (span.to_s - span.from_s) / wanted_points);
+    // Each row is a look-up: a step of many samples is as dear as many points.
+    const auto is_dear = [](std::int64_t span_s, const Tier* tier) {
+        return span_s / (tier != nullptr ? tier->step_s : std::int64_t{1}) > 2 * most_points;
+    };
     HistoryPlan plan;
     auto kept = keep.samples;
     for (std::size_t i = 0; i < tiers.size(); ++i) {
         const bool is_gone = span.from_s < now_s - kept.count();
-        if (step_s < tiers[i].step_s && !is_gone) break;
+        const bool goes_coarser = is_free && is_dear(span.to_s - span.from_s, plan.tier);
+        if (step_s < tiers[i].step_s && !is_gone && !goes_coarser) break;
         plan.tier = &tiers[i];
         kept = keep.rollups[i];
     }
     plan.step_s = plan.tier != nullptr ? up_to_multiple(step_s, plan.tier->step_s) : step_s;
     plan.from_s = span.from_s - span.from_s % plan.step_s;
     plan.to_s = up_to_multiple(span.to_s, plan.step_s);
-    // Each row is a look-up: a step of many samples is as dear as many points.
-    const auto rows =
-        (plan.to_s - plan.from_s) / (plan.tier != nullptr ? plan.tier->step_s : std::int64_t{1});
-    if (rows > 2 * most_points || (plan.to_s - plan.from_s) / plan.step_s > most_points) {
+    if (is_dear(plan.to_s - plan.from_s, plan.tier) ||
+        (plan.to_s - plan.from_s) / plan.step_s > most_points) {
         return Error{"more than " + std::to_string(most_points) +
                          " points: ask for a longer \"step\" or a shorter span",
                      bad_request};

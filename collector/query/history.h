@@ -29,7 +29,7 @@ struct HistoryPlan {
     }
 };
 // The coarsest tier that the step allows. Where its rows of `from_s` are deleted by then, a coarser
-// one, and its step. Without a step (0), the finest for up to 1500 points.
+// one, and its step. Without a step (0), the finest for up to 1500 points that can be read at once.
 Result<HistoryPlan> plan_history(const Span& span, std::int64_t step_s, const Keep& keep,
                                  std::int64_t now_s);
 

@@ -1,5 +1,6 @@
 #include "collector/store/database.h"
 
+#include <array>
 #include <filesystem>
 #include <limits>
 
@@ -69,6 +70,24 @@ bool Database::was_moved() const {
     int moved = 0;
     return ::sqlite3_file_control(get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
            moved != 0;
+}
+
+Result<> Database::check_header() const {
+    constexpr std::string_view magic("SQLite format 3\0", 16);
+    // Not by a descriptor of our own: closing that would take SQLite's locks away.
+    sqlite3_file* file = nullptr;
+    if (::sqlite3_file_control(get(), "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file == nullptr || file->pMethods == nullptr) {
+        return {};
+    }
+    std::array<char, magic.size()> begin{};
+    const int code = file->pMethods->xRead(file, begin.data(), static_cast<int>(begin.size()), 0);
+    if (code == SQLITE_OK && std::string_view(begin.data(), begin.size()) == magic) return {};
+    ::sqlite3_db_config(get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    return Error{"database " + path_ +
+                     ": the file was spoilt while it was open, what is in it may be lost: move it "
+                     "and its -wal and -shm away, or choose another with --db",
+                 SQLITE_CORRUPT};
 }
 
 Error Database::error() const {

@@ -26,6 +26,10 @@ class Database {
     Result<std::optional<std::int64_t>> query_integer(const std::string& sql);
     // Whether the file that is open is no longer the one at its path.
     [[nodiscard]] bool was_moved() const;
+    // An error where somebody wrote over the beginning of the file, or cut it off. SQLite has that
+    // page in memory and does not look again. When this connection ends, it then leaves the file as
+    // it is: what is in the log would make it look whole.
+    Result<> check_header() const;
 
     // What went wrong last. The code is SQLite's primary result code, not an errno.
     [[nodiscard]] Error error() const;

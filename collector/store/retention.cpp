@@ -80,7 +80,8 @@ Result<> Retention::delete_some(std::int64_t now_ms) {
         const auto before_s = now_ms / 1000 - table.keep_s;
         while (Clock::now() < end) {
             const auto oldest = table.oldest.query();  // NULL, read as 0, where it is empty
-            if (!oldest || *oldest == 0 || *oldest >= before_s) break;
+            if (!oldest) return database_->error();
+            if (*oldest == 0 || *oldest >= before_s) break;
             if (!table.erase.run(*oldest)) return database_->error();
         }
     }

@@ -59,6 +59,7 @@ Result<> Store::open() {
     if (!database) return database.error();
     auto open = std::make_unique<Open>(std::move(*database));
     if (auto schema = prepare_schema(open->database); !schema) return schema.error();
+    if (auto checked = open->database.check_header(); !checked) return checked;
     auto writer = Writer::prepare(open->database);
     if (!writer) return writer.error();
     open->writer = std::move(*writer);
@@ -88,6 +89,7 @@ void Store::write(std::vector<StoreItem>& batch) {
         if (done && open_->database.was_moved()) {
             done = Error{"database " + path_ + ": the file was moved or deleted"};
         }
+        if (done) done = open_->database.check_header();
         if (done) done = write_transaction(begin, batch);
         if (done) {
             say_working();

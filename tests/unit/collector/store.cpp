@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <thread>
 
 #include "tests/unit/collector/arrivals.h"
 #include "tests/unit/collector/place.h"
@@ -137,6 +138,40 @@ TEST_CASE("a file that is no database, or none of ours, is refused and left alon
     INFO(store.error().message);
     CHECK(store.error().message.find(reason) != std::string::npos);
     CHECK(store.error().message.find(place.file()) != std::string::npos);
+}
+
+TEST_CASE("a file that is spoilt while it is open is noticed, left alone, and may be replaced") {
+    const Place place;
+    Counters counters;
+    auto store = Store::start(place.file(), keep_all, counters);
+    REQUIRE(store.has_value());
+    const auto until = [](const auto& condition) {
+        const auto end = std::chrono::steady_clock::now() + 30s;
+        while (!condition() && std::chrono::steady_clock::now() < end)
+            std::this_thread::sleep_for(1ms);
+        return condition();
+    };
+    (*store)->put(ArrivalPtr(make_arrival("h", 0, 1)));
+    REQUIRE(until([&] { return counters.stored_rows == 1; }));
+
+    const std::string junk(8192, 'x');
+    std::ofstream(place.file(), std::ios::in) << junk;
+    const auto begin_of_file = [&] {
+        std::ifstream file(place.file());
+        return std::string(std::istreambuf_iterator<char>(file), {}).substr(0, 8192);
+    };
+    (*store)->put(ArrivalPtr(make_arrival("h", 1, 2)));
+    REQUIRE(until([&] { return counters.store_failing.load(); }));
+    std::this_thread::sleep_for(1100ms);  // and tries again
+    CHECK(counters.store_failing);
+    CHECK(counters.stored_rows == 1);
+    CHECK(begin_of_file() == junk);
+
+    fs::rename(place.file(), place.file() + ".spoilt");
+    for (const auto* const end : {"-wal", "-shm"})
+        fs::remove(place.file() + end);
+    CHECK(until([&] { return counters.stored_rows == 2; }));
+    CHECK(!counters.store_failing);
 }
 
 TEST_CASE("a directory that is missing is named with the remedy") {
