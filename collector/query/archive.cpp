@@ -152,7 +152,7 @@ Result<Answer> Archive::history(const Parameters& parameters) {
     const auto now_s = unix_ms() / 1000;
     const auto span = span_of(parameters, now_s);
     if (!span) return span.error();
-    const auto step_s = integer(parameters, "step", 0, 1, 366 * 86400);
+    const auto step_s = integer(parameters, "step", 0, 1, std::int64_t{366} * 86400);
     if (!step_s) return step_s.error();
     const auto plan = plan_history(*span, *step_s, keep_, now_s);
     if (!plan) return plan.error();

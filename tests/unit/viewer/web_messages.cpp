@@ -211,9 +211,34 @@ TEST_CASE("commands of the page, and of others") {
     CHECK_FALSE(connect->show);
     CHECK_FALSE(connect->seen);
     CHECK(read_command(R"({"seen":true})")->seen);
+    CHECK(read_command(R"({"at":1766324580})")->at->time_s == 1766324580);
+    const auto now = read_command(R"({"at":null})");
+    REQUIRE(now->at);
+    CHECK_FALSE(now->at->time_s);
+    const auto history = read_command(
+        R"({"history":{"id":7,"host":"h","uuid":"u","metric":"cpu_ns","from":1,"to":9,"step":2}})");
+    REQUIRE(history->history);
+    CHECK(history->history->id == 7);
+    CHECK(history->history->host == "h");
+    CHECK(history->history->uuid == "u");
+    CHECK(history->history->metric == "cpu_ns");
+    CHECK(history->history->from_s == 1);
+    CHECK(history->history->to_s == 9);
+    CHECK(history->history->step_s == 2);
+    const auto answered = json::parse(
+        history_message(7, Result<std::string>(boost::system::in_place_value, R"({"id":1})")));
+    CHECK(answered["id"] == 7);
+    CHECK(answered["error"].is_null());
+    CHECK(answered["answer"]["id"] == 1);
+    CHECK(json::parse(history_message(7, Error{"nothing is stored", 0}))["answer"].is_null());
+    CHECK(json::parse(moment_message(5, "failed", "why"))["reason"] == "why");
+    CHECK(json::parse(moment_message(std::nullopt, "live", ""))["at"].is_null());
     CHECK(read_command(R"({"disconnect":"x"})")->disconnect == "x");
-    for (const auto* bad : {"", "{", "[]", "1", "null", "{}", R"({"show":1})", R"({"connect":7})",
-                            R"({"show":)", R"({"seen":false})", "\xff", R"({"connect":"a"}x)"}) {
+    for (const auto* bad :
+         {"", "{", "[]", "1", "null", "{}", R"({"show":1})", R"({"connect":7})", R"({"show":)",
+          R"({"seen":false})", "\xff", R"({"connect":"a"}x)", R"({"at":-1})", R"({"at":"now"})",
+          R"({"at":1e99})", R"({"history":{"id":1}})",
+          R"({"history":{"id":1,"from":-1,"to":2,"step":1}})"}) {
         INFO(bad);
         CHECK_FALSE(read_command(bad).has_value());
     }

@@ -29,7 +29,7 @@ export interface History {
   metrics: Record<string, Metric>;
 }
 
-const STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+const STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 259_200];
 const WANTED_POINTS = 720;
 
 /** Seconds of each point, so that a span has about as many as a chart has room for. */
