@@ -50,6 +50,11 @@ constexpr Figure<MetricHost> host_figures[] = {
      [](const MetricHost& h) { return h.host->cputemp; }},
     {{"virtpulse_host_board_temperature_celsius", gauge, "Temperature of the board."},
      [](const MetricHost& h) { return h.host->mbtemp; }},
+    {{"virtpulse_host_ksm_saved_bytes", gauge, "Memory that samepage merging saves."},
+     [](const MetricHost& h) {
+         const auto& ext = h.host->ext;
+         return ext && ext->ksm ? real(ext->ksm->saved_bytes) : std::nullopt;
+     }},
     {{"virtpulse_host_domains", gauge, "VMs of the host."},
      [](const MetricHost& h) { return Value(static_cast<double>(h.vms)); }},
     {{"virtpulse_agent_cpu_seconds_total", counter, "CPU time of the host's agent."},
@@ -72,6 +77,13 @@ constexpr Figure<MetricHost> host_figures[] = {
       "Block requests whose end was never seen."},
      [](const MetricHost& h) { return self(h, &AgentCost::lost_completions); }},
 };
+
+template <class Part>
+Value of(const Vm& vm, std::optional<Part> VmExt::*part, std::optional<std::uint64_t> Part::*member,
+         double unit = 1) {
+    if (!vm.ext || !((*vm.ext).*part)) return std::nullopt;
+    return real((*((*vm.ext).*part)).*member, unit);
+}
 
 constexpr Figure<Vm> vm_figures[] = {
     {{"libvirt_domain_info_vstate", gauge,
@@ -96,7 +108,64 @@ constexpr Figure<Vm> vm_figures[] = {
     {{"virtpulse_domain_context_switches_total", counter,
       "Times one of its threads was put on a CPU."},
      [](const Vm& vm) { return ext(vm, &VmExt::switches); }},
+    {{"virtpulse_domain_wait_p99_seconds", gauge,
+      "99 of 100 waits for a CPU in the last interval were not longer."},
+     [](const Vm& vm) { return of(vm, &VmExt::wait, &WaitExt::p99_ns, 1e-9); }},
+    {{"virtpulse_domain_major_faults_total", counter, "Page faults that waited for a disk."},
+     [](const Vm& vm) { return ext(vm, &VmExt::major_faults); }},
+    {{"virtpulse_domain_throttled_seconds_total", counter,
+      "Time that CPU quotas kept it from running, over all CPUs."},
+     [](const Vm& vm) { return of(vm, &VmExt::cgroup, &CgroupExt::throttled_ns, 1e-9); }},
+    {{"virtpulse_domain_kvm_exits_total", counter, "Exits of its vCPUs."},
+     [](const Vm& vm) { return of(vm, &VmExt::kvm, &KvmCounters::exits); }},
+    {{"virtpulse_domain_kvm_guest_seconds_total", counter, "Time of its vCPUs in the guest."},
+     [](const Vm& vm) { return of(vm, &VmExt::kvm, &KvmCounters::guest_ns, 1e-9); }},
+    {{"virtpulse_domain_kvm_halt_poll_seconds_total", counter,
+      "CPU time that its vCPUs polled for a wake-up."},
+     [](const Vm& vm) { return of(vm, &VmExt::kvm, &KvmCounters::halt_poll_ns, 1e-9); }},
 };
+
+constexpr MetricFamily waiting{"virtpulse_domain_wait_seconds_total", counter,
+                               "Waiting for a CPU, by what it is charged to."};
+constexpr MetricFamily domain_pressure{"virtpulse_domain_pressure_seconds_total", counter,
+                                       "Time in which a task of its cgroup waited for it (PSI)."};
+constexpr MetricFamily host_pressure{"virtpulse_host_pressure_seconds_total", counter,
+                                     "Time in which a task of the host waited for it (PSI)."};
+
+struct Resource {
+    std::string_view name;
+    std::optional<Stall> PressureExt::*stall;
+};
+constexpr Resource resources[] = {
+    {"cpu", &PressureExt::cpu}, {"memory", &PressureExt::memory}, {"io", &PressureExt::io}};
+
+Value waited(const std::optional<PressureExt>& pressure, const Resource& resource) {
+    if (!pressure || !((*pressure).*(resource.stall))) return std::nullopt;
+    return real(((*pressure).*(resource.stall))->some_us, 1e-6);
+}
+
+// At most wait_classes series a VM; one that never was charged with anything has none.
+void put_waiting(MetricSink& sink, const MetricDomain& domain) {
+    const auto& [host, vm] = domain;
+    if (!vm->ext || !vm->ext->wait) return;
+    for (std::size_t i = 0; i < wait_classes.size(); ++i) {
+        if (vm->ext->wait->by_ns[i] == 0) continue;
+        const MetricLabel labels[] = {
+            {"by", wait_classes[i]}, {"domain", vm->name}, {"host", host}, {"uuid", vm->uuid}};
+        sink.sample(labels, static_cast<double>(vm->ext->wait->by_ns[i]) * 1e-9);
+    }
+}
+
+void put_pressure(MetricSink& sink, const MetricDomain& domain) {
+    const auto& [host, vm] = domain;
+    if (!vm->ext || !vm->ext->cgroup) return;
+    for (const auto& resource : resources) {
+        const MetricLabel labels[] = {
+            {"domain", vm->name}, {"host", host}, {"resource", resource.name}, {"uuid", vm->uuid}};
+        const auto value = waited(vm->ext->cgroup->pressure, resource);
+        if (value) sink.sample(labels, *value);
+    }
+}
 
 constexpr Figure<BlockCounters> block_figures[] = {
     {{"libvirt_domain_block_stats_read_bytes_total", counter, "Bytes read."},
@@ -113,6 +182,20 @@ constexpr Figure<BlockCounters> block_figures[] = {
      [](const BlockCounters& b) { return real(b.discard_ops); }},
     {{"virtpulse_domain_block_busy_seconds_total", counter, "Time with a request in flight."},
      [](const BlockCounters& b) { return real(b.busy_ns, 1e-9); }},
+    {{"virtpulse_domain_block_read_queue_seconds_total", counter,
+      "Time of reads before the driver got them."},
+     [](const BlockCounters& b) { return real(b.read_queue_ns, 1e-9); }},
+    {{"virtpulse_domain_block_read_device_seconds_total", counter, "Time of reads at the device."},
+     [](const BlockCounters& b) { return real(b.read_device_ns, 1e-9); }},
+    {{"virtpulse_domain_block_write_queue_seconds_total", counter,
+      "Time of writes before the driver got them."},
+     [](const BlockCounters& b) { return real(b.write_queue_ns, 1e-9); }},
+    {{"virtpulse_domain_block_write_device_seconds_total", counter,
+      "Time of writes at the device."},
+     [](const BlockCounters& b) { return real(b.write_device_ns, 1e-9); }},
+    {{"virtpulse_domain_block_ahead_seconds_total", counter,
+      "Of the time of its requests, what the device gave to others."},
+     [](const BlockCounters& b) { return real(b.ahead_ns, 1e-9); }},
 };
 
 void put_blocks(MetricSink& sink, const Figure<BlockCounters>& figure, const MetricDomain& domain) {
@@ -143,6 +226,14 @@ void put_host_metrics(MetricSink& sink, std::span<const MetricHost> hosts) {
             if (const auto value = figure.value(host)) sink.sample(labels, *value);
         }
     }
+    sink.family(host_pressure);
+    for (const auto& [host, vms] : hosts) {
+        for (const auto& resource : resources) {
+            const MetricLabel labels[] = {{"host", host->name}, {"resource", resource.name}};
+            const auto value = host->ext ? waited(host->ext->pressure, resource) : std::nullopt;
+            if (value) sink.sample(labels, *value);
+        }
+    }
 }
 
 void put_domain_metrics(MetricSink& sink, std::span<const MetricDomain> domains) {
@@ -153,6 +244,12 @@ void put_domain_metrics(MetricSink& sink, std::span<const MetricDomain> domains)
             if (const auto value = figure.value(*vm)) sink.sample(labels, *value);
         }
     }
+    sink.family(waiting);
+    for (const auto& domain : domains)
+        put_waiting(sink, domain);
+    sink.family(domain_pressure);
+    for (const auto& domain : domains)
+        put_pressure(sink, domain);
     for (const auto& figure : block_figures) {
         sink.family(figure.family);
         for (const auto& domain : domains)

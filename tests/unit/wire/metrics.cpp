@@ -46,6 +46,25 @@ TEST_CASE("figures become base units, and what is unknown has no line") {
     CHECK(text.find("libvirt_domain_block_stats_read_bytes_total{") == std::string::npos);
 }
 
+TEST_CASE("what slows a VM: waits by what they are charged to, pressure by resource") {
+    auto frame = one_vm();
+    auto& ext = *frame.vms[0].ext;
+    ext.wait.emplace().by_ns[1] = 2'500'000'000;  // quota
+    ext.cgroup.emplace().throttled_ns = 3'000'000'000;
+    ext.cgroup->pressure.emplace().io = Stall{1'500'000, 1};
+    frame.host.ext.emplace().pressure.emplace().memory = Stall{250'000, 1};
+    const auto text = text_of(frame);
+    const std::string domain = R"(domain="web \"1\"",host="h")";
+    CHECK(holds(text,
+                "virtpulse_domain_wait_seconds_total{by=\"quota\"," + domain + ",uuid=\"u\"} 2.5"));
+    CHECK(text.find(R"({by="vm")") == std::string::npos);
+    CHECK(holds(text, "virtpulse_domain_throttled_seconds_total{" + domain + ",uuid=\"u\"} 3"));
+    CHECK(holds(text, "virtpulse_domain_pressure_seconds_total{" + domain +
+                          ",resource=\"io\",uuid=\"u\"} 1.5"));
+    CHECK(text.find(R"(resource="cpu")") == std::string::npos);
+    CHECK(holds(text, R"(virtpulse_host_pressure_seconds_total{host="h",resource="memory"} 0.25)"));
+}
+
 TEST_CASE("a device that is named twice makes one series") {
     auto frame = one_vm();
     auto& blocks = frame.vms[0].ext->block.emplace();
