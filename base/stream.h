@@ -7,6 +7,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/websocket/teardown.hpp>
 
 #include <chrono>
 #include <optional>
@@ -56,6 +57,19 @@ class Stream {
     Socket& socket() { return tcp_.socket(); }
     // What waits for the connection ends with an error.
     void close() { tcp_.close(); }
+
+    // Beast asks for these. A WebSocket has said its good-bye by then; that of TLS would wait for
+    // who may be gone.
+    friend void beast_close_socket(Stream& stream) { stream.close(); }
+    friend void teardown(boost::beast::role_type role, Stream& stream,
+                         boost::system::error_code& error) {
+        boost::beast::websocket::teardown(role, stream.socket(), error);
+    }
+    template <class Handler>
+    friend void async_teardown(boost::beast::role_type role, Stream& stream, Handler&& handler) {
+        boost::beast::websocket::async_teardown(role, stream.socket(),
+                                                std::forward<Handler>(handler));
+    }
 
   private:
     using Handshake = boost::asio::ssl::stream_base::handshake_type;

@@ -29,8 +29,9 @@ constexpr std::size_t most_asked = 8;     // of the collectors, at a time
 
 }  // namespace
 
-Browser::Browser(Stream stream, Hub& hub)
-    : stream_(std::move(stream)),
+Browser::Browser(std::unique_ptr<Stream> connection, Hub& hub)
+    : connection_(std::move(connection)),
+      stream_(*connection_),
       work_(stream_.get_executor(), asio::steady_timer::time_point::max()),
       hub_(hub) {}
 
@@ -39,7 +40,7 @@ Browser::~Browser() {
 }
 
 void Browser::start(Request request) {
-    stream_.next_layer().tcp().expires_never();  // the WebSocket has a clock of its own
+    connection_->tcp().expires_never();  // the WebSocket has a clock of its own
     stream_.set_option({.handshake_timeout = std::chrono::seconds(5),
                         .idle_timeout = patience,
                         .keep_alive_pings = true});
@@ -73,7 +74,7 @@ void Browser::tick() {
 
 void Browser::close() {
     is_open_ = false;
-    stream_.next_layer().tcp().close();
+    connection_->close();
     work_.cancel();
 }
 

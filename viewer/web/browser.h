@@ -10,15 +10,15 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/stream.h"
 #include "viewer/web/hub.h"
 #include "viewer/web/respond.h"
-#include "viewer/web/stream.h"
 
 namespace virtpulse::viewer::web {
 
 class Browser : public std::enable_shared_from_this<Browser> {
   public:
-    Browser(Stream stream, Hub& hub);
+    Browser(std::unique_ptr<Stream> connection, Hub& hub);
     Browser(const Browser&) = delete;
     Browser& operator=(const Browser&) = delete;
     ~Browser();
@@ -43,7 +43,8 @@ class Browser : public std::enable_shared_from_this<Browser> {
     Messages take_due();
     [[nodiscard]] bool is_anything_due() const;
 
-    boost::beast::websocket::stream<Stream> stream_;
+    std::unique_ptr<Stream> connection_;
+    boost::beast::websocket::stream<Stream&> stream_;
     boost::asio::steady_timer work_;  // cancelled when there is something to write
     Hub& hub_;
     Command::Show show_;

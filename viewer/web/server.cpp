@@ -136,16 +136,15 @@ asio::awaitable<void> Server::accept() {
 }
 
 asio::awaitable<void> Server::serve(tcp::socket socket) {
-    Stream stream(std::move(socket), tls_);
-    stream.tcp().expires_after(request_patience);
-    if (!co_await stream.handshake()) co_return;
+    auto stream = std::make_unique<Stream>(std::move(socket), tls_);
+    if (!co_await stream->accept_handshake()) co_return;
     beast::flat_buffer buffer;
     for (;;) {
         http::request_parser<http::string_body> parser;
         parser.header_limit(longest_header);
         parser.body_limit(longest_body);
-        stream.tcp().expires_after(request_patience);
-        const auto [error, size] = co_await http::async_read(stream, buffer, parser, no_throw);
+        stream->tcp().expires_after(request_patience);
+        const auto [error, size] = co_await http::async_read(*stream, buffer, parser, no_throw);
         if (error) co_return;
         auto request = parser.release();
         if (!beast::websocket::is_upgrade(request)) {
@@ -158,11 +157,11 @@ asio::awaitable<void> Server::serve(tcp::socket socket) {
             } else {
                 response = respond(request, assets(), policy());
             }
-            if (!co_await answer(stream, std::move(response))) co_return;
+            if (!co_await answer(*stream, std::move(response))) co_return;
             continue;
         }
         auto refused = welcome(stream, request);
-        if (refused) (void)co_await answer(stream, std::move(*refused));
+        if (refused) (void)co_await answer(*stream, std::move(*refused));
         co_return;
     }
 }
@@ -183,14 +182,13 @@ asio::awaitable<bool> Server::answer(Stream& stream, Response response) {
     co_return !error && goes_on;
 }
 
-std::optional<Response> Server::welcome(Stream& stream, Request& request) {
+std::optional<Response> Server::welcome(std::unique_ptr<Stream>& stream, Request& request) {
     if (auto refused = refusal_of_live(request, policy())) return refused;
     std::erase_if(browsers_, [](const auto& browser) { return !browser->is_open(); });
     if (browsers_.size() >= most_browsers) return too_many_browsers(request);
     boost::system::error_code ignored;  // only its freshness depends on them
-    stream.tcp().socket().set_option(tcp::no_delay(true), ignored);
-    stream.tcp().socket().set_option(asio::socket_base::send_buffer_size(send_buffer_bytes),
-                                     ignored);
+    stream->socket().set_option(tcp::no_delay(true), ignored);
+    stream->socket().set_option(asio::socket_base::send_buffer_size(send_buffer_bytes), ignored);
     auto browser = std::make_shared<Browser>(std::move(stream), hub_);
     browser->start(std::move(request));
     browsers_.push_back(std::move(browser));

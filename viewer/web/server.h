@@ -1,4 +1,4 @@
-// Serves the page to browsers on this machine.
+// Serves the page to browsers.
 #pragma once
 
 #include <utility>
@@ -6,7 +6,6 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -17,12 +16,12 @@
 
 #include "base/endpoint.h"
 #include "base/result.h"
+#include "base/stream.h"
 #include "base/tls.h"
 #include "viewer/feed.h"
 #include "viewer/web/browser.h"
 #include "viewer/web/hub.h"
 #include "viewer/web/respond.h"
-#include "viewer/web/stream.h"
 
 namespace virtpulse::viewer::web {
 
@@ -63,7 +62,7 @@ class Server : public std::enable_shared_from_this<Server> {
     boost::asio::awaitable<Response> login(const Request& request);
     [[nodiscard]] Policy policy() const { return {port_, access_ ? &*access_ : nullptr}; }
     // The answer where it cannot be a browser's; else the stream is handed over.
-    std::optional<Response> welcome(Stream& stream, Request& request);
+    std::optional<Response> welcome(std::unique_ptr<Stream>& stream, Request& request);
 
     boost::asio::io_context& io_;
     tcp::acceptor acceptor_;
