@@ -104,7 +104,11 @@ class Http(unittest.TestCase):
             target += "?" + urllib.parse.urlencode(query)
             answer, text = self.get(target)
             self.assertEqual(answer.status, 200, (target, text))
-            (kind, content), = operation["responses"]["200"]["content"].items()
+            kinds = operation["responses"]["200"]["content"]
+            for kind in kinds:
+                said, _ = self.get(target, Accept=kind)
+                self.assertEqual((said.status, said.headers.get_content_type()), (200, kind))
+            kind, content = next(iter(kinds.items()))
             self.assertEqual(answer.headers.get_content_type(), kind)
             if kind == "application/json":
                 self.validate(content["schema"], json.loads(text), path, document)

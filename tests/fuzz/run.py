@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-SECONDS = os.environ.get("VIRTPULSE_FUZZ_SECONDS", "5")
+SECONDS = os.environ.get("VIRTPULSE_FUZZ_SECONDS", "4")
 
 
 def main():
