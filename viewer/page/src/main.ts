@@ -24,6 +24,7 @@ class Page implements App {
   readonly model = new GridModel();
   readonly details = new Details();
   route: Route = parseRoute(location.hash);
+  private heardHash = location.hash;
   colours = PALETTES.dark;
   thresholds = thresholdsOf({});
   delayThreshold: Threshold = [5, 20, 50];
@@ -194,7 +195,8 @@ class Page implements App {
   }
 
   private navigate(): void {
-    this.route = parseRoute(location.hash);
+    this.heardHash = location.hash;
+    this.route = parseRoute(this.heardHash);
     const { view, host, uuid } = this.route;
     const name = `${view} ${host} ${uuid}`;
     const wantsHost = view === "host" || view === "vm" ? host : "";
@@ -262,6 +264,8 @@ class Page implements App {
     const isTyping = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
     if (event.key === "Escape" && event.target instanceof HTMLInputElement) event.target.blur();
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    // Before the browser tells of a link that was just followed.
+    if (location.hash !== this.heardHash) this.navigate();
     const actions: Record<string, () => void> = {
       g: () => this.go({ view: "grid", host: "", uuid: "" }),
       w: () => this.go({ view: "worst", host: "", uuid: "" }),
