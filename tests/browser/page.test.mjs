@@ -367,7 +367,7 @@ describe("with a store", () => {
     await context.close();
   });
 
-  test("what the page says is of one frame, and what the database has of it", async () => {
+  test("what the page says is of one second, and what the database has of it", async () => {
     await open("#/host/alpha.example");
     const row = page.locator("tbody tr", { has: page.getByRole("link", { name: "web", exact: true }) });
     await until("rates are known", async () => /KiB\/s/.test(await row.textContent()));
@@ -376,10 +376,14 @@ describe("with a store", () => {
     const shown = await page.evaluate(() => [document.querySelector(".charts figcaption strong").textContent, document.querySelector("tbody td:nth-child(3)").textContent]);
     const cpu = parseFloat(shown[0]);
     assert.ok(cpu > 11, shown[0]);
-    assert.equal(shown[1], `${(cpu + 20).toFixed(1)} %`, "the host's and the VM's are of one frame");
-    const stored = await until("it is in the database", () => query(`SELECT h.cpu_percent, v.cpu_percent FROM host_samples h JOIN vm_samples v USING (time_ms) JOIN vms ON vms.id = vm_id
-      JOIN hosts ON hosts.id = h.host_id WHERE hosts.name = 'alpha.example' AND vms.name = 'web' AND abs(h.cpu_percent - ${cpu}) < 0.001`)[0]);
-    assert.ok(Math.abs(stored[1] - cpu - 20) < 0.001);
+    // An overview and the details that follow it; a browser that is late gets details of newer frames, four a second here.
+    const vmCpu = parseFloat(shown[1]);
+    assert.ok(Math.abs(vmCpu - cpu - 20) < 0.55, `the host's and the VM's are of the same second: ${shown}`);
+    for (const of of [cpu, vmCpu - 20]) {
+      const stored = await until("it is in the database", () => query(`SELECT h.cpu_percent, v.cpu_percent FROM host_samples h JOIN vm_samples v USING (time_ms) JOIN vms ON vms.id = vm_id
+        JOIN hosts ON hosts.id = h.host_id WHERE hosts.name = 'alpha.example' AND vms.name = 'web' AND abs(h.cpu_percent - ${of}) < 0.001`)[0]);
+      assert.ok(Math.abs(stored[1] - of - 20) < 0.001);
+    }
   });
 
   test("history: the collector's numbers; spans, zoom and deep links", async () => {
