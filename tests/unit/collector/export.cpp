@@ -30,18 +30,18 @@ std::vector<Series> read(const WriteRequest& request) {
         auto& series = all.emplace_back();
         auto inner = reader.get_message();
         while (inner.next()) {
+            const bool is_label = inner.tag() == 1;  // asked before the field is consumed
             auto part = inner.get_message();
-            if (inner.tag() == 1) {
-                auto& [name, value] = series.labels.emplace_back();
-                while (part.next())
-                    (part.tag() == 1 ? name : value) = part.get_string();
-            } else {
-                while (part.next()) {
-                    if (part.tag() == 1) {
-                        series.value = part.get_double();
-                    } else {
-                        series.time_ms = part.get_int64();
-                    }
+            if (is_label) series.labels.emplace_back();
+            while (part.next()) {
+                const bool is_first = part.tag() == 1;
+                if (is_label) {
+                    auto& [name, value] = series.labels.back();
+                    (is_first ? name : value) = std::string(part.get_string());
+                } else if (is_first) {
+                    series.value = part.get_double();
+                } else {
+                    series.time_ms = part.get_int64();
                 }
             }
         }
