@@ -1,16 +1,11 @@
 #include "userspace/probe/fold.h"
 
 #include <algorithm>
-#include <atomic>
+
+#include "userspace/probe/record_word.h"
 
 namespace virtpulse::agent {
 namespace {
-
-// The kernel writes these while we look.
-template <class Number>
-Number load(const Number& member) {
-    return std::atomic_ref(const_cast<Number&>(member)).load(std::memory_order_relaxed);
-}
 
 bool is_used(std::uint32_t tid) {
     return tid != 0 && tid != VP_TID_CLAIMED;

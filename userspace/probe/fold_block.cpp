@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "userspace/probe/fold.h"
+#include "userspace/probe/quantile_ns.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -30,11 +31,6 @@ Latencies latencies(const __u64 (&counts)[VP_LATENCY_BUCKETS]) {
     Latencies copy{};
     std::ranges::copy(counts, copy.begin());
     return copy;
-}
-
-std::optional<std::uint64_t> quantile(const Latencies& before, const Latencies& after, double q) {
-    const auto value = wire::quantile_between(before, after, wire::block_latency_scale, q);
-    return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
 }
 
 void add_share(std::vector<BlockAheadSplit::Share>& shares, const BlockServed& whom,
@@ -73,10 +69,10 @@ wire::BlockCounters block_counters(const vp_block& block, const vp_block* before
     if (before != nullptr) {
         const auto reads_before = latencies(before->read_latency);
         const auto writes_before = latencies(before->write_latency);
-        counters.read_p50_ns = quantile(reads_before, reads, 0.5);
-        counters.read_p99_ns = quantile(reads_before, reads, 0.99);
-        counters.write_p50_ns = quantile(writes_before, writes, 0.5);
-        counters.write_p99_ns = quantile(writes_before, writes, 0.99);
+        counters.read_p50_ns = quantile_ns(reads_before, reads, wire::block_latency_scale, 0.5);
+        counters.read_p99_ns = quantile_ns(reads_before, reads, wire::block_latency_scale, 0.99);
+        counters.write_p50_ns = quantile_ns(writes_before, writes, wire::block_latency_scale, 0.5);
+        counters.write_p99_ns = quantile_ns(writes_before, writes, wire::block_latency_scale, 0.99);
     }
     counters.ahead_ns = block.ahead_ns;
     return counters;

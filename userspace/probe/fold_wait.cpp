@@ -1,13 +1,13 @@
 #include "userspace/probe/fold_wait.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <optional>
 #include <tuple>
 #include <utility>
 
-#include "wire/histogram.h"
+#include "userspace/probe/quantile_ns.h"
+#include "userspace/probe/record_word.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -15,22 +15,11 @@ namespace {
 static_assert(VP_WAIT_BUCKETS == wire::wait_buckets);
 static_assert(VP_BYS == wire::wait_classes.size());
 
-std::uint64_t load(const __u64& member) {
-    return std::atomic_ref(const_cast<__u64&>(member)).load(std::memory_order_relaxed);
-}
-std::uint32_t load(const __u32& member) {
-    return std::atomic_ref(const_cast<__u32&>(member)).load(std::memory_order_relaxed);
-}
-
 void prefetch(const vp_history& history) {
     constexpr std::size_t line = 64;
     const auto* bytes = reinterpret_cast<const char*>(&history);
     for (std::size_t at = 0; at < sizeof history; at += line)
         __builtin_prefetch(bytes + at);
-}
-
-std::optional<std::uint64_t> in_ns(std::optional<double> value) {
-    return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
 }
 
 std::string comm_of(const vp_culprit_key& key) {
@@ -123,8 +112,8 @@ WaitCounters WaitMemory::advance(const vp_history& now, std::span<const ChargedR
     wait.merged = now.merged;
     wait.phantom_ns = now.phantom_ns;
     if (!std::exchange(first_, false)) {
-        wait.p50_ns = in_ns(wire::quantile_between(counts_before, counts_, wait_scale, 0.5));
-        wait.p99_ns = in_ns(wire::quantile_between(counts_before, counts_, wait_scale, 0.99));
+        wait.p50_ns = quantile_ns(counts_before, counts_, wait_scale, 0.5);
+        wait.p99_ns = quantile_ns(counts_before, counts_, wait_scale, 0.99);
     }
     result.moves = now.moves;
     result.node_moves = now.node_moves;

@@ -1,26 +1,14 @@
 #include "userspace/probe/vcpu_figures.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "base/text.h"
 #include "userspace/probe/fold_wait.h"
-#include "wire/histogram.h"
+#include "userspace/probe/quantile_ns.h"
+#include "userspace/probe/record_word.h"
 
 namespace virtpulse::agent {
-namespace {
-
-template <class Number>
-Number load(const Number& member) {
-    return std::atomic_ref(const_cast<Number&>(member)).load(std::memory_order_relaxed);
-}
-
-std::optional<std::uint64_t> in_ns(std::optional<double> value) {
-    return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
-}
-
-}  // namespace
 
 std::optional<std::uint64_t> vcpu_number(std::string_view comm) {
     constexpr std::string_view prefix = "CPU ";
@@ -86,8 +74,8 @@ void VcpuFigures::take_waits(Known& now, const Known* before, const vp_wait& wai
     for (std::size_t i = 0; i < now.counts.size(); ++i)
         now.counts.at(i) = load(wait.all.counts[i]);
     if (before == nullptr) return;
-    told.wait_p50_ns = in_ns(wire::quantile_between(before->counts, now.counts, wait_scale, 0.5));
-    told.wait_p99_ns = in_ns(wire::quantile_between(before->counts, now.counts, wait_scale, 0.99));
+    told.wait_p50_ns = quantile_ns(before->counts, now.counts, wait_scale, 0.5);
+    told.wait_p99_ns = quantile_ns(before->counts, now.counts, wait_scale, 0.99);
 }
 
 }  // namespace virtpulse::agent
