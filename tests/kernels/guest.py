@@ -18,6 +18,8 @@ DISK_BYTES = 64 << 20
 BINARIES = pathlib.Path(os.environ.get("VIRTPULSE_BIN", "build/release/bin"))
 # It takes about half a minute on an idle machine.
 PATIENCE_S = 240
+# Of the console, when it ends too soon: a kernel's oops and what was before it.
+LAST_LINES = 100
 
 
 @dataclass
@@ -92,9 +94,11 @@ def boot(series, say=print):
                                timeout=PATIENCE_S, check=False)
             except subprocess.TimeoutExpired:
                 pass  # what it printed says more
-    run = read(kernel.release, log.read_text(errors="replace").replace("\r", ""))
+    text = log.read_text(errors="replace").replace("\r", "")
+    run = read(kernel.release, text)
     if "done" not in run.words:
-        raise LabError(f"the guest did not come to its end; what it printed is in {log}")
+        last = "\n".join(text.splitlines()[-LAST_LINES:])
+        raise LabError(f"the guest did not come to its end; {log} has what it printed, last:\n{last}")
     say(f"{kernel.release} booted {run.words['booted'].partition(' ')[2]} and was done "
         f"{run.words['done']}; with qemu's start {time.monotonic() - started:.1f} s")
     return run
@@ -137,6 +141,7 @@ def read(kernel, text):
             run.said[words[0]] = {key: float(value) for key, value in pairs}
         elif word:
             run.words[word] = rest
-    for mark, (of_run, count) in counts.items():
-        run.seen[mark] = run.frames[of_run][count - 1]
+    if "done" in run.words:
+        for mark, (of_run, count) in counts.items():
+            run.seen[mark] = run.frames[of_run][count - 1]
     return run

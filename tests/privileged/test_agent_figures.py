@@ -188,7 +188,11 @@ class FiguresTest(unittest.TestCase):
         for last, sample in zip([samples[0], *samples], samples):
             low, high = watch.around(process.pid, sample)
             ext, ext_last = sample.vm(name)["ext"], last.vm(name)["ext"]
-            worst = max(worst, 100 * max(low - ext["cpu_ns"], ext["cpu_ns"] - high) / low)
+            off = 100 * max(low - ext["cpu_ns"], ext["cpu_ns"] - high) / low
+            if off > BOUND_PERCENT:
+                print(f"at {sample.time - started:.3f} s: {ext['cpu_ns']} ns, not {low} to {high}; "
+                      f"{ext['switches']} switches")
+            worst = max(worst, off)
             if sample is not last and ext["switches"] == ext_last["switches"]:
                 pairs += 1
                 unbroken_ns += ext["cpu_ns"] - ext_last["cpu_ns"]
