@@ -66,7 +66,8 @@ struct vp_thread {
     __u64 run_ns;           /* on a CPU, in its whole life (se.sum_exec_runtime) */
     __u64 run_delay_ns;     /* waiting for one (sched_info.run_delay less phantom_ns) */
     __u64 switches;         /* times put on one (sched_info.pcount) */
-    __u32 on_cpu;           /* CPU that it is on now, plus 1; 0: on none; VP_TID_CLAIMED: on one */
+    __u32 on_cpu;           /* CPU that it is on now, plus 1; 0: it sleeps; VP_TID_CLAIMED: it runs
+                             * or waits to: the kernel's own figure is newer than run_ns, or not */
     __u32 role;             /* VP_ROLE_*, by the name it had when it last left a CPU */
     char comm[VP_COMM_LEN]; /* when it was last adopted or born */
 };

@@ -90,7 +90,9 @@ static __always_inline void running_slice(const struct vp_cpu* cpu, const struct
 static __always_inline void leave(struct task_struct* task, struct vp_thread* thread,
                                   struct vp_wait* wait, const struct rq* rq, __u64 clock) {
     thread->run_ns = task->se.sum_exec_runtime;
-    thread->on_cpu = 0;
+    /* One that would run on is back before long, and its coming may not be told: there are kernels
+     * that tell of no switch away from the threads of process 1. */
+    thread->on_cpu = task->__state ? 0 : VP_TID_CLAIMED;
     thread->role = role_of(task);
     catch_up(task, thread, &wait->all);
     wait->quota_base_ns = quota_base(task, rq, clock);

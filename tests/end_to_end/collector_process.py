@@ -8,15 +8,10 @@ import struct
 import subprocess
 import time
 
+from ports import free_port
 from wire import Reader, Sender
 
 BINARY = os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"), "virtpulse-collector")
-
-
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def run(*arguments):

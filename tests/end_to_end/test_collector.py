@@ -12,7 +12,8 @@ import struct
 import tempfile
 import unittest
 
-from collector_process import Collector, free_port, run
+from collector_process import Collector, run
+from ports import free_port
 from wire import THESIS_FRAME, frame, vm
 
 

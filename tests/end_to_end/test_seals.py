@@ -13,7 +13,8 @@ import threading
 import time
 import unittest
 
-from collector_process import Collector, free_port, run
+from collector_process import Collector, run
+from ports import free_port
 from sealing import PACKED, PLAIN, Key, seal
 from wire import THESIS_FRAME, frame, vm
 

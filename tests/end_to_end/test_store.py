@@ -12,7 +12,8 @@ import tempfile
 import time
 import unittest
 
-from collector_process import Collector, free_port, run
+from collector_process import Collector, run
+from ports import free_port
 from wire import frame, vm
 
 KILLS = int(os.environ.get("VIRTPULSE_KILLS", "8"))

@@ -20,6 +20,8 @@ import threading
 import time
 import unittest
 
+from ports import free_port
+
 VIEWER = os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"), "virtpulse-viewer")
 PATIENCE_S = 30  # for what has to happen at some time; a loaded machine is slow
 
@@ -137,11 +139,6 @@ def run(*arguments, **options):
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def host_named(document, name):
     return next((host for host in document["hosts"] if host["name"] == name), None)
 
@@ -227,7 +224,7 @@ class Frames(unittest.TestCase):
 
 class Connections(unittest.TestCase):
     def test_nobody_listens(self):
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{free_port(socket.SOCK_STREAM)}"
         code, out, err = run("--collector", address, "--count", "2")
         self.assertEqual(code, 1)
         self.assertEqual(out.count("connection refused"), 2)

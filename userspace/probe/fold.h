@@ -36,8 +36,8 @@ struct VcpuUse {
     ThreadUse use;            // in its whole life
 };
 
-// Asked how long a thread has run in its life (ns) that is on a CPU, where the record is as old as
-// its last switch; it waits for nothing meanwhile. Nothing where the thread has gone.
+// Asked how long a thread has run in its life (ns) that is on a CPU, or may be, where the record is
+// as old as its last switch. Nothing where the thread has gone.
 using AskRunning =
     std::function<std::optional<std::uint64_t>(std::uint32_t tgid, std::uint32_t tid)>;
 
