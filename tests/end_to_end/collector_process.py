@@ -101,8 +101,10 @@ class Collector:
         begun = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(timeout=5)
+        code = self.process.wait(timeout=60)
         took = time.monotonic() - begun
+        if code not in (0, -number):
+            print(self.said())
         for each in self.senders:
             each.close()
         os.close(self.log)

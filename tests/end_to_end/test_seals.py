@@ -48,7 +48,7 @@ class Agent:
 
     def end(self):
         self.process.terminate()
-        code = self.process.wait(10)
+        code = self.process.wait(60)
         os.close(self.log)
         assert code == 0, code
 

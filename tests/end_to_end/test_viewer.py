@@ -105,9 +105,18 @@ class Viewer:
         self.process = subprocess.Popen(
             [VIEWER, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, **options)
+        self.read = b""  # and not given yet
 
     def document(self):
-        return json.loads(self.process.stdout.readline())
+        while b"\n" not in self.read:
+            if not select.select([self.process.stdout], [], [], PATIENCE_S)[0]:
+                raise AssertionError(f"the viewer says nothing any more; it began: {self.read[:400]}")
+            got = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not got:
+                raise AssertionError(f"the viewer ended: {self.finish()}")
+            self.read += got
+        line, _, self.read = self.read.partition(b"\n")
+        return json.loads(line)
 
     def documents_until(self, good):
         """Reads documents until one is good; gives it."""

@@ -101,6 +101,8 @@ class Program:
         begun = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(PATIENCE_S)
+        if code not in (0, -number):
+            print(self.said())
         return code, time.monotonic() - begun
 
     def __enter__(self):
