@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -20,12 +22,50 @@ inline constexpr wire::Log2Scale wait_scale{1 << VP_WAIT_FIRST_SHIFT, VP_WAIT_BU
 // Adds what one thread waited for to a sum.
 void add_history(vp_history& to, const vp_history& from);
 
-// The waits of each VM's threads, living and ended; `sums` gets one for each of `uses`. `ended`
-// must have been read before. The kernel writes while we look: each number is whole, and one that
-// is not in this sample yet is in the next.
-void fold_waits(std::span<const VmUse> uses, std::span<const UsedPlace> places,
-                std::span<const vp_thread> threads, std::span<const vp_wait> waits,
-                std::span<const EndedWaitsRow> ended, std::vector<vp_history>& sums);
+// The waits of each VM's threads, living and ended. Most threads sleep: what one waited for is read
+// again only where it came onto a CPU or waited since, as its figures in `places` tell, and the
+// sums get what is new. The kernel writes while we look: each number is whole, and one that is not
+// in this sample yet is in the next.
+class WaitSums {
+  public:
+    // Whether threads ended since advance() was called last, so that `ended` must be read anew
+    // (after `uses` were).
+    [[nodiscard]] bool needs_ended(std::span<const VmUse> uses) const;
+
+    // One sum for each of `uses`, valid until the next call. `ended`: nothing where it was not
+    // needed.
+    std::span<const vp_history> advance(std::span<const VmUse> uses,
+                                        std::span<const UsedPlace> places,
+                                        std::span<const vp_thread> threads,
+                                        std::span<const vp_wait> waits,
+                                        std::optional<std::span<const EndedWaitsRow>> ended);
+
+  private:
+    struct Vm {
+        std::uint32_t tgid = 0;
+        std::uint64_t start_ns = 0;
+        std::uint64_t ended_switches = 0;
+        vp_history ended{};  // as added to its sum
+    };
+    struct Thread {
+        std::uint32_t place = 0;
+        std::uint32_t tid = 0;
+        std::uint32_t use = 0;
+        bool settled = false;  // it was on no CPU, so that all of its last wait was charged
+        std::uint64_t run_delay_ns = 0;
+        std::uint64_t switches = 0;
+        std::unique_ptr<vp_history> added;  // to its VM's sum
+    };
+    [[nodiscard]] bool are_known(std::span<const VmUse> uses) const;
+    void begin_anew(std::span<const VmUse> uses);
+    void match(std::span<const UsedPlace> places);
+    void drop(Thread& thread);
+
+    std::vector<vp_history> sums_;
+    std::vector<Vm> vms_;          // of each sum
+    std::vector<Thread> threads_;  // by place
+    std::vector<Thread> next_;
+};
 
 // A row of the map `culprits` and what it grew by between its last two readings.
 struct ChargedRow {
