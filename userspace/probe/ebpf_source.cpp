@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "userspace/probe/culprit_table.h"
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_block.h"
@@ -141,6 +142,8 @@ class EbpfSource final : public VmSource {
     std::span<const vp_history> waits_;  // of each VM, as in what fold_ gave
     std::vector<CulpritRow> culprit_rows_;
     CulpritTable culprits_;
+    std::optional<std::uint64_t> culprits_full_;  // of vp_failures
+    bool pairs_lost_ = false;                     // since the last sample
     steady_clock::time_point next_search_{};
     steady_clock::time_point last_expiry_ = steady_clock::now();
     bool any_in_flight_ = false;
@@ -386,6 +389,8 @@ Result<void> EbpfSource::read(SourceReport& report) {
                                  failures->requests_full + failures->busy_contended +
                                  failures->devices_full + failures->exits_full;
         report.lost_completions = failures->lost_completions;
+        const auto before = std::exchange(culprits_full_, failures->culprits_full);
+        pairs_lost_ = before && *before != failures->culprits_full;
     }
     return housekeeping();
 }
@@ -408,15 +413,19 @@ bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
             if (!is_known(tgid)) probe_.remove_ended_waits(tgid);
         }
     }
+    const auto now = steady_clock::now();
     for (const auto& row : culprit_rows_) {
         if (is_known(row.key.victim) && (row.key.tgid == 0 || is_known(row.key.tgid))) {
-            culprits_.note(row);
+            culprits_.note(row, now);
         } else {
             probe_.remove_culprit(row.key);
             culprits_.remove(row.key);
         }
     }
-    culprits_.keep_victims(is_known);
+    if (fold_.vms_changed()) culprits_.keep(is_known);
+    for (const auto& key : culprits_.to_take_out(culprit_rows_, pairs_lost_, now)) {
+        if (const auto last = probe_.take_out_culprit(key)) culprits_.took_out({key, *last});
+    }
     return true;
 }
 

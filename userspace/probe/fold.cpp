@@ -17,10 +17,11 @@ std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
-// False where there are other VMs than at the call before, or in another order.
-bool Fold::begin_uses(std::span<const VmRow> vms) {
-    const bool are_same = std::ranges::equal(
-        vms, uses_, {}, [](const VmRow& row) { return row.tgid; }, &VmUse::tgid);
+// In the order in which they are given, which is mostly that of the call before.
+void Fold::begin_uses(std::span<const VmRow> vms) {
+    vms_changed_ = !std::ranges::equal(vms, uses_, [](const VmRow& row, const VmUse& use) {
+        return row.tgid == use.tgid && row.vm.start_ns == use.vm.start_ns;
+    });
     uses_.resize(vms.size());
     for (std::size_t i = 0; i < vms.size(); ++i) {
         const auto& vm = vms[i].vm;
@@ -31,11 +32,10 @@ bool Fold::begin_uses(std::span<const VmRow> vms) {
         std::ranges::copy(vm.ended_role_ns, use.role_ns.begin());
         use.threads = 0;
     }
-    if (are_same) return true;
+    if (!vms_changed_) return;
     by_tgid_.clear();
     for (std::size_t i = 0; i < vms.size(); ++i)
         by_tgid_[vms[i].tgid] = i;
-    return false;
 }
 
 // Whether the threads found at the call before are all there are, by the kernel's own count.
@@ -67,9 +67,9 @@ std::optional<std::size_t> Fold::place_of_vm(std::uint32_t tgid) const {
 
 std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
                                   const AskRunning& ask_running) {
-    const bool same_vms = begin_uses(vms);
+    begin_uses(vms);
     const bool scan_due = folds_++ % scan_every == 0;
-    if (!same_vms || scan_due || !places_hold(threads)) scan(threads);
+    if (vms_changed_ || scan_due || !places_hold(threads)) scan(threads);
     vcpus_.clear();
     for (auto& at : places_) {
         const auto& thread = threads[at.place];

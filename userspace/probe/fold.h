@@ -69,10 +69,13 @@ class Fold {
     // The place of a VM in what the last call of fold() gave.
     [[nodiscard]] std::optional<std::size_t> place_of_vm(std::uint32_t tgid) const;
 
+    // Whether there were other VMs at the call before.
+    [[nodiscard]] bool vms_changed() const { return vms_changed_; }
+
     static constexpr unsigned scan_every = 16;
 
   private:
-    bool begin_uses(std::span<const VmRow> vms);
+    void begin_uses(std::span<const VmRow> vms);
     bool places_hold(std::span<const vp_thread> threads);
     void scan(std::span<const vp_thread> threads);
 
@@ -82,6 +85,7 @@ class Fold {
     std::vector<VcpuUse> vcpus_;
     std::vector<std::uint32_t> found_;  // threads by VM
     unsigned folds_ = 0;
+    bool vms_changed_ = false;
 };
 
 // What an agent has to put right in pinned maps, when it starts, about the time without one.

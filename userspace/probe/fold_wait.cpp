@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include "userspace/probe/quantile_ns.h"
@@ -135,41 +136,6 @@ std::span<const vp_history> WaitSums::advance(std::span<const VmUse> uses,
         renew_part(sums_[at.use], *known.added, waits[at.place].all);
     }
     return sums_;
-}
-
-void CulpritTable::note(const CulpritRow& row) {
-    auto& rows = by_victim_[row.key.victim];
-    const auto found = std::ranges::find_if(rows, [&](const ChargedRow& known) {
-        return std::memcmp(&known.key, &row.key, sizeof row.key) == 0;
-    });
-    if (found == rows.end()) {
-        rows.push_back({row.key, row.culprit, row.culprit.ns});
-        return;
-    }
-    const auto before = found->culprit.ns;
-    found->grown_ns = row.culprit.ns > before ? row.culprit.ns - before : 0;
-    found->culprit = row.culprit;
-}
-
-void CulpritTable::remove(const vp_culprit_key& key) {
-    const auto rows = by_victim_.find(key.victim);
-    if (rows == by_victim_.end()) return;
-    std::erase_if(rows->second, [&](const ChargedRow& known) {
-        return std::memcmp(&known.key, &key, sizeof key) == 0;
-    });
-}
-
-std::span<const ChargedRow> CulpritTable::of(std::uint32_t victim) const {
-    const auto rows = by_victim_.find(victim);
-    if (rows == by_victim_.end()) return {};
-    return rows->second;
-}
-
-std::size_t CulpritTable::size() const {
-    std::size_t size = 0;
-    for (const auto& [victim, rows] : by_victim_)
-        size += rows.size();
-    return size;
 }
 
 WaitCounters WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culprits) {

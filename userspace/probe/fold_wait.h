@@ -6,9 +6,9 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
+#include "userspace/probe/culprit_table.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/kernel_probe.h"
 #include "userspace/sample/source.h"
@@ -65,29 +65,6 @@ class WaitSums {
     std::vector<Vm> vms_;          // of each sum
     std::vector<Thread> threads_;  // by place
     std::vector<Thread> next_;
-};
-
-// A row of the map `culprits` and what it grew by between its last two readings.
-struct ChargedRow {
-    vp_culprit_key key{};
-    vp_culprit culprit{};
-    std::uint64_t grown_ns = 0;
-};
-
-// The rows of that map by victim, as each was read last: it can hold more than is read a sample.
-class CulpritTable {
-  public:
-    void note(const CulpritRow& row);
-    void remove(const vp_culprit_key& key);
-    template <class IsKnown>
-    void keep_victims(const IsKnown& is_known) {
-        std::erase_if(by_victim_, [&](const auto& entry) { return !is_known(entry.first); });
-    }
-    [[nodiscard]] std::span<const ChargedRow> of(std::uint32_t victim) const;
-    [[nodiscard]] std::size_t size() const;
-
-  private:
-    std::unordered_map<std::uint32_t, std::vector<ChargedRow>> by_victim_;
 };
 
 // What one VM's waits were when it was last looked at, to tell what is new of them.

@@ -169,27 +169,6 @@ TEST_CASE("what a thread waited for stays its VM's when it ends, and another one
     CHECK(vm.asked_ended);
 }
 
-TEST_CASE("rows of culprits grow by what they have more than when they were read last") {
-    CulpritTable table;
-    table.note(row(10, 20, "", 100));
-    table.note(row(10, 0, "cc1plus", 50));
-    table.note(row(11, 20, "", 7));
-    CHECK(table.size() == 3);
-    REQUIRE(table.of(10).size() == 2);
-    CHECK(table.of(10)[0].grown_ns == 100);
-    table.note(row(10, 20, "", 130));
-    CHECK(table.of(10)[0].grown_ns == 30);
-    CHECK(table.of(10)[0].culprit.ns == 130);
-    CHECK(table.of(10)[1].grown_ns == 50);  // not read since
-    table.note(row(10, 20, "", 130));
-    CHECK(table.of(10)[0].grown_ns == 0);
-    table.remove(row(10, 20, "", 0).key);
-    CHECK(table.of(10).size() == 1);
-    table.keep_victims([](std::uint32_t tgid) { return tgid != 10; });
-    CHECK(table.of(10).empty());
-    CHECK(table.size() == 1);
-}
-
 TEST_CASE("quantiles are of what is new, and a first look has none") {
     WaitMemory memory;
     vp_history history{};
@@ -225,13 +204,13 @@ TEST_CASE("the worst culprits of the last interval come before those of all time
     history.by[VP_BY_VM] = {10'100, 5};    // in rows of their own
     history.by[VP_BY_HOST] = {20'000, 5};  // likewise
     CulpritTable rows;
-    rows.note(row(10, 20, "", 10'000));
-    rows.note(row(10, 30, "", 100));
-    rows.note(row(10, 0, "cc1plus", 20'000));
+    rows.note(row(10, 20, "", 10'000), {});
+    rows.note(row(10, 30, "", 100), {});
+    rows.note(row(10, 0, "cc1plus", 20'000), {});
     memory.advance(history, rows.of(10));
-    rows.note(row(10, 20, "", 10'000));
-    rows.note(row(10, 30, "", 150));
-    rows.note(row(10, 0, "cc1plus", 20'000));
+    rows.note(row(10, 20, "", 10'000), {});
+    rows.note(row(10, 30, "", 150), {});
+    rows.note(row(10, 0, "cc1plus", 20'000), {});
     history.by[VP_BY_QUOTA].ns += 20;
     history.by[VP_BY_KERNEL] = {10, 1};
     history.by[VP_BY_IDLE] = {5, 1};
