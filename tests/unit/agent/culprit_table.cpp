@@ -171,7 +171,9 @@ TEST_CASE(
             if (second >= 20 && (victim + turn) % 2 == 0) continue;
             const auto most = second < 20 ? 10u : 1u;
             for (std::uint32_t i = 0; i < most; ++i)
-                map.charge(victim, 1 + (victim + 7 * turn + i) % vms, 1000);
+                map.charge(victim,
+                           1 + (31 * victim + 10 * static_cast<std::uint32_t>(second) + i) % vms,
+                           1000);
         }
         map.sample();
         CHECK(map.taken_out <= CulpritTable::most_taken_out);
