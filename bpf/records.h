@@ -168,7 +168,7 @@ struct vp_cpu {
     __u32 tid;          /* who runs */
     __u32 place_plus_1; /*   and its place in `threads`; 0: no VM's thread */
     __u32 node;         /* NUMA node, written by the agent */
-    __u32 pad0;
+    __u32 unsure;       /* who runs has storage, and whether a mark was not to be told */
     struct vp_slice slices[VP_SLICES];
 };
 VP_ASSERT(sizeof(struct vp_cpu) == 32 + 32 * VP_SLICES);

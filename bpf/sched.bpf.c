@@ -158,10 +158,12 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
     cpu->since_ns = clock;
 
     __u32 place_plus_1 = cpu->place_plus_1;
-    if (cpu->tid != (__u32)prev->pid || prev->__state & TASK_DEAD) {
+    const bool is_known = cpu->tid == (__u32)prev->pid;
+    if (!is_known) place_plus_1 = 0;
+    if (!is_known || cpu->unsure || prev->__state & TASK_DEAD) {
         /* Its coming was not seen; or it became a VM's thread on its CPU and must not be missed. */
         struct vp_slot* slot = bpf_task_storage_get(&thread_slots, prev, 0, 0);
-        place_plus_1 = slot ? slot->place_plus_1 : 0;
+        if (slot) place_plus_1 = slot->place_plus_1;
     }
     struct vp_slot out = {place_plus_1};
     struct vp_thread* thread = place_plus_1 ? thread_record(&out, prev->pid) : 0;
@@ -176,9 +178,18 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
 
     cpu->tid = next->pid;
     cpu->place_plus_1 = 0;
+    cpu->unsure = 0;
     if (!next->bpf_storage) return 0;
     struct vp_slot* slot = bpf_task_storage_get(&thread_slots, next, 0, 0);
-    if (!slot || !slot->place_plus_1) return 0;
+    if (!slot) {
+        /* It has another's storage alone; or, before 6.2, a task that was pre-empted on this CPU
+         * while it was at task storage keeps all others from it. Then it is asked for again when
+         * it leaves: until then the agent does not know that a VM's thread runs, so that what it
+         * uses is told at its next switch, and this wait counts as merged and unknown. */
+        cpu->unsure = 1;
+        return 0;
+    }
+    if (!slot->place_plus_1) return 0;
     place_plus_1 = slot->place_plus_1;
     thread = thread_record(slot, next->pid);
     struct vp_wait* wait = wait_at(place_plus_1);

@@ -2,16 +2,13 @@
 
 #include <algorithm>
 
+#include "collector/query/status.h"
+
 namespace virtpulse::collector {
 namespace {
 
 using Json = nlohmann::ordered_json;
 using Seconds = std::chrono::duration<double>;
-
-template <class Value>
-Json known(const std::optional<Value>& value) {
-    return value ? Json(*value) : Json(nullptr);
-}
 
 Json host_json(const HostReport& report) {
     const auto& figures = report.figures;
@@ -47,42 +44,6 @@ Json domain_json(const wire::VmState& state) {
             {"ram_kib", known(vm.ram)},
             {"maxram_kib", known(vm.maxram)},
             {"vcpus", known(ext.vcpus)}};
-}
-
-Json status_json(const wire::VmState& state) {
-    const auto& vm = state.vm;
-    static const wire::VmExt no_ext;
-    const auto& ext = vm.ext ? *vm.ext : no_ext;
-    Json block = nullptr;
-    if (ext.block) {
-        block = Json::array();
-        for (const auto& each : *ext.block) {
-            block.push_back({{"device", each.device},
-                             {"read_ops", known(each.read_ops)},
-                             {"read_bytes", known(each.read_bytes)},
-                             {"write_ops", known(each.write_ops)},
-                             {"write_bytes", known(each.write_bytes)},
-                             {"flush_ops", known(each.flush_ops)},
-                             {"discard_ops", known(each.discard_ops)},
-                             {"busy_ns", known(each.busy_ns)},
-                             {"in_flight", known(each.in_flight)}});
-        }
-    }
-    return {{"uuid", vm.uuid},
-            {"time", state.time},
-            {"stale", state.stale},
-            {"state", state_name(vm.state)},
-            {"cpu_percent", known(vm.cpu)},
-            {"ram_kib", known(vm.ram)},
-            {"pid", known(ext.pid)},
-            {"start_ns", known(ext.start)},
-            {"since_ns", known(ext.since)},
-            {"threads", known(ext.threads)},
-            {"cpu_ns", known(ext.cpu_ns)},
-            {"run_delay_ns", known(ext.run_delay_ns)},
-            {"switches", known(ext.switches)},
-            {"rss_bytes", known(ext.rss_bytes)},
-            {"block", std::move(block)}};
 }
 
 Json dropped_json(const Counters& counters) {

@@ -27,11 +27,13 @@ std::optional<std::uint64_t> sum_of(const std::optional<std::uint64_t>& a,
 void take_blocks(const std::vector<wire::BlockCounters>& blocks, Reading& reading) {
     constexpr std::size_t first = 3;
     constexpr std::size_t last = 11;
+    constexpr std::size_t ahead = 23;
     auto& counters = reading.counters;
     reading.devices = blocks.size();
     if (blocks.empty()) {  // known to have used none
         for (auto i = first; i <= last; ++i)
             counters.at(i) = 0;
+        counters[ahead] = 0;
     }
     for (const auto& block : blocks) {
         add_up(counters[3], block.read_ops);
@@ -43,6 +45,7 @@ void take_blocks(const std::vector<wire::BlockCounters>& blocks, Reading& readin
         add_up(counters[9], block.busy_ns);
         add_up(counters[10], sum_of(block.read_queue_ns, block.read_device_ns));
         add_up(counters[last], sum_of(block.write_queue_ns, block.write_device_ns));
+        add_up(counters[ahead], block.ahead_ns);
         take_worst(reading.gauges[4], block.read_p99_ns);
         take_worst(reading.gauges[5], block.write_p99_ns);
     }
@@ -65,6 +68,13 @@ std::optional<std::uint64_t> waited_for(const std::optional<wire::WaitExt>& wait
     const auto* const found = std::ranges::find(wire::wait_classes, wait_class);
     if (!wait || found == wire::wait_classes.end()) return std::nullopt;
     return wait->by_ns.at(static_cast<std::size_t>(found - wire::wait_classes.begin()));
+}
+
+std::optional<std::uint64_t> waited_for_own(const std::optional<wire::WaitExt>& wait) {
+    const auto vcpu = waited_for(wait, "own_vcpu");
+    return vcpu ? std::optional(*vcpu + *waited_for(wait, "own_emulator") +
+                                *waited_for(wait, "own_io"))
+                : std::nullopt;
 }
 
 Reading reading_of(const wire::Host& host) {
@@ -99,10 +109,12 @@ Reading reading_of(const wire::Vm& vm, double time_s) {
     counters[13] = waited_for(ext.wait, "process");
     counters[14] = waited_for(ext.wait, "quota");
     counters[17] = ext.major_faults;
+    counters[21] = waited_for_own(ext.wait);
     if (ext.wait) reading.gauges[3] = real(ext.wait->p99_ns);
     if (ext.kvm) {
         counters[15] = ext.kvm->exits;
         counters[16] = ext.kvm->halt_poll_ns;
+        counters[22] = ext.kvm->guest_ns;
     }
     if (const auto cgroup = read_now(ext.cgroup)) {
         counters[18] = cgroup->throttled_ns;

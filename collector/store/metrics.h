@@ -22,13 +22,13 @@ inline constexpr std::array<std::string_view, 4> host_counters{
 // Of the two latencies the worst of its devices.
 inline constexpr std::array<std::string_view, 6> vm_gauges{
     "cpu_percent", "ram_kib", "rss_bytes", "wait_p99_ns", "read_p99_ns", "write_p99_ns"};
-// From read_ops to write_ns: over all its devices.
-inline constexpr std::array<std::string_view, 21> vm_counters{
-    "cpu_ns",        "run_delay_ns",     "switches",     "read_ops",        "read_bytes",
-    "write_ops",     "write_bytes",      "flush_ops",    "discard_ops",     "busy_ns",
-    "read_ns",       "write_ns",         "wait_vm_ns",   "wait_process_ns", "wait_quota_ns",
-    "kvm_exits",     "kvm_halt_poll_ns", "major_faults", "throttled_ns",    "memory_pressure_us",
-    "io_pressure_us"};
+// From read_ops to write_ns, and ahead_ns: over all its devices.
+inline constexpr std::array<std::string_view, 24> vm_counters{
+    "cpu_ns",         "run_delay_ns",     "switches",     "read_ops",        "read_bytes",
+    "write_ops",      "write_bytes",      "flush_ops",    "discard_ops",     "busy_ns",
+    "read_ns",        "write_ns",         "wait_vm_ns",   "wait_process_ns", "wait_quota_ns",
+    "kvm_exits",      "kvm_halt_poll_ns", "major_faults", "throttled_ns",    "memory_pressure_us",
+    "io_pressure_us", "wait_own_ns",      "kvm_guest_ns", "ahead_ns"};
 
 inline constexpr std::size_t most_gauges = host_gauges.size();
 inline constexpr std::size_t most_counters = vm_counters.size();
@@ -66,6 +66,8 @@ std::optional<wire::CgroupExt> read_now(const std::optional<wire::CgroupExt>& cg
 // By wire::wait_classes; nothing where the waits are not known.
 std::optional<std::uint64_t> waited_for(const std::optional<wire::WaitExt>& wait,
                                         std::string_view wait_class);
+// Likewise, for all threads of its own.
+std::optional<std::uint64_t> waited_for_own(const std::optional<wire::WaitExt>& wait);
 Reading reading_of(const wire::Host& host);
 Reading reading_of(const wire::Vm& vm, double time_s);
 

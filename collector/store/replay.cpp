@@ -28,7 +28,8 @@ constexpr std::string_view vm_columns =
     " sum(read_bytes), sum(write_ops), sum(write_bytes), sum(flush_ops), sum(discard_ops),"
     " sum(busy_ns), sum(read_queue_ns + read_device_ns), sum(write_queue_ns + write_device_ns),"
     " wait_vm_ns, wait_process_ns, wait_quota_ns, kvm_exits, kvm_halt_poll_ns, major_faults,"
-    " throttled_ns, memory_pressure_us, io_pressure_us, count(device)";
+    " throttled_ns, memory_pressure_us, io_pressure_us, wait_own_ns, kvm_guest_ns, sum(ahead_ns),"
+    " count(device)";
 constexpr std::string_view vm_join =
     " LEFT JOIN vm_block_samples b ON b.received_s = v.received_s AND b.vm_id = v.vm_id"
     " AND b.time_ms = v.time_ms";

@@ -227,8 +227,15 @@ Result<> prepare_schema(Database& database) {
                      schema_version);
         return *version == 1 ? migrate_from_1(database) : migrate_from_2(database);
     }
-    // Finds out now whether it can be written, not at the first sample.
-    return database.execute("BEGIN IMMEDIATE; ROLLBACK");
+    // Finds out now whether it can be written, not at the first sample. Figures came to the
+    // roll-ups of version 3 until its release.
+    auto done = database.execute("BEGIN IMMEDIATE");
+    for (const auto* const subject : {&host_subject, &vm_subject}) {
+        if (done) done = add_rollup_columns(database, *subject);
+    }
+    if (done) return database.execute("COMMIT");
+    (void)database.execute("ROLLBACK");
+    return done;
 }
 
 }  // namespace virtpulse::collector

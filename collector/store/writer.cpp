@@ -200,12 +200,10 @@ bool Writer::write_vm_sample(std::int64_t id, const wire::Vm& vm, std::int64_t t
     const auto& kvm = ext.kvm ? *ext.kvm : no_kvm;
     const auto cgroup = read_now(ext.cgroup).value_or(wire::CgroupExt{});
     const auto waited = [&](std::string_view by) { return waited_for(ext.wait, by); };
-    auto waited_for_own = waited("own_vcpu");
-    if (waited_for_own) *waited_for_own += *waited("own_emulator") + *waited("own_io");
     if (!put_vm_sample_.run(received_s, id, time_ms, static_cast<std::int64_t>(vm.state), vm.cpu,
                             vm.ram, vm.maxram, ext.pid, ext.since, ext.vcpus, ext.threads,
                             ext.cpu_ns, ext.run_delay_ns, ext.switches, ext.rss_bytes, wait.p50_ns,
-                            wait.p99_ns, waited("vm"), waited("process"), waited_for_own,
+                            wait.p99_ns, waited("vm"), waited("process"), waited_for_own(ext.wait),
                             waited("quota"), kvm.exits, kvm.guest_ns, kvm.halt_poll_ns,
                             ext.major_faults, cgroup.throttled_ns,
                             waited_us(cgroup.pressure, &wire::PressureExt::memory),

@@ -24,9 +24,23 @@ TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
          "object": dict, "null": type(None)}
 
 
-def ext(i):
+def kept(i):
+    """Of ext(i), what a snapshot has."""
     return {"start": 5, "since": 1, "vcpus": 2, "cpu_ns": 1000 * i, "run_delay_ns": 10 * i,
             "switches": i, "block": [{"dev": "vda", "read_ops": 2 * i, "write_bytes": 512 * i}]}
+
+
+def ext(i):
+    said = kept(i)
+    said["block"][0] |= {"read_latency": [0, i], "ahead_ns": 3 * i, "ahead": [["host", i]]}
+    return said | {
+        "kvm": {"exits": i, "guest_ns": 7 * i, "reasons": [["hlt", i, 5]]},
+        "role": {"vcpu_ns": 900 * i, "emulator_ns": 100 * i, "io_ns": 0, "vhost_ns": 0},
+        "wait": {"counts": [i], "merged": 0, "by_ns": {"vm": 4 * i, "own_vcpu": 6 * i},
+                 "culprits": [{"who": "vm", "name": "other", "ns": 4 * i, "waits": i}]},
+        "cpu_moves": i, "node_moves": 0, "major_faults": 2,
+        "cgroup": {"age_ms": 0, "throttled_ns": i, "pressure_us": {"cpu": [i], "io": [i, 0]}},
+        "vcpu": [[0, 800 * i, i], [1, 100 * i, i, 5, 9]]}
 
 
 class Http(unittest.TestCase):
@@ -166,7 +180,8 @@ class Http(unittest.TestCase):
             self.host_path() + "/history?metric=cpu_percent")[0].status == 200)
 
     def test_history_agrees_with_the_samples_at_each_step_and_by_tcp(self):
-        path = f"{self.host_path()}/domains/{UUID}/history?metric=cpu_percent,cpu_ns,read_ops"
+        path = f"{self.host_path()}/domains/{UUID}/history?metric=cpu_percent,cpu_ns,read_ops,ahead_ns," \
+               "wait_own_ns,kvm_guest_ns"
         begun = int(self.begun) - 20
         for step, source in ((1, "samples"), (4, "samples"), (10, "10s"), (60, "1min")):
             # The bucket that is open is in no roll-up yet.
@@ -178,15 +193,33 @@ class Http(unittest.TestCase):
             self.assertEqual((said["step"], said["source"]), (step, source))
             metrics = said["metrics"]
             self.assertEqual({len(each["mean"]) for each in metrics.values()}, {said["points"]})
-            self.assertEqual(sum(x or 0 for x in metrics["read_ops"]["sum"]), 22)
+            for name, total in (("read_ops", 22), ("ahead_ns", 33), ("wait_own_ns", 66),
+                                ("kvm_guest_ns", 77)):
+                self.assertEqual(sum(x or 0 for x in metrics[name]["sum"]), total, name)
             self.assertEqual({x for x in metrics["cpu_percent"]["mean"] if x is not None}, {0.5})
             self.assertNotIn("sum", metrics["cpu_percent"])
         asked = self.collector.ask({"id": 1, "op": "history", "host": NAME, "uuid": UUID,
-                                    "metric": ["cpu_percent", "cpu_ns", "read_ops"],
+                                    "metric": ["cpu_percent", "cpu_ns", "read_ops", "ahead_ns",
+                                               "wait_own_ns", "kvm_guest_ns"],
                                     "from": begun, "to": begun + 60, "step": 60})
         self.assertEqual(asked, {"id": 1, **said})
         self.assertEqual(self.collector.ask({"id": 1, "op": "history", "host": "no"})["error"]["code"],
                          "bad_request")
+
+    def test_the_status_of_a_vm_has_what_its_last_frame_said(self):
+        said = self.json(f"{self.host_path()}/domains/{UUID}/status")
+        self.assertEqual((said["wait"]["by_ns"]["own_vcpu"], said["wait"]["by_ns"]["quota"]), (66, 0))
+        self.assertEqual(said["wait"]["culprits"],
+                         [{"who": "vm", "name": "other", "ns": 44, "waits": 11}])
+        self.assertEqual(said["kvm"]["reasons"], [{"reason": "hlt", "exits": 11, "outside_ns": 5}])
+        self.assertIsNone(said["kvm"]["halt_wait_ns"])
+        block, = said["block"]
+        self.assertEqual((block["ahead"], block["read_latency"]), ([{"who": "host", "ns": 11}], [0, 11]))
+        self.assertEqual(said["cgroup"]["pressure_us"],
+                         {"cpu": {"some": 11, "full": None}, "memory": None,
+                          "io": {"some": 11, "full": 0}})
+        self.assertEqual([each["wait_p99_ns"] for each in said["vcpu"]], [None, 9])
+        self.assertEqual((said["role"]["vcpu_ns"], said["major_faults"]), (9900, 2))
 
     def test_a_snapshot_has_the_last_two_samples_of_each_host_at_its_time(self):
         with sqlite3.connect(self.database) as database:
@@ -200,7 +233,7 @@ class Http(unittest.TestCase):
         for i, each in zip((4, 5), host["frames"]):
             self.assertEqual((each["name"], each["ext"]), (NAME, {"boot": 7, "sample": i}))
             machine, = each["vms"]
-            self.assertEqual((machine["uuid"], machine["ext"]), (UUID, ext(i)))
+            self.assertEqual((machine["uuid"], machine["ext"]), (UUID, kept(i)))
         # One sample has none before it; before the first and long after the last there is nothing.
         first, = self.json(f"/api/v1/snapshot?at={seconds[0]}")["hosts"]
         self.assertEqual([each["ext"]["sample"] for each in first["frames"]], [0])

@@ -55,17 +55,25 @@ void set_process(const QemuProcess& process, Domain& domain) {
     if (!domain.max_ram_kib) domain.max_ram_kib = process.guest.max_memory_kib;
 }
 
-// The process of `domain` among those with its uuid, which are not many.
-const QemuProcess* choose(std::span<const QemuProcess* const> same_uuid,
-                          const LibvirtDomain& domain) {
-    const auto better = [&](const QemuProcess* a, const QemuProcess* b) {
-        const auto rank = [&](const QemuProcess* p) {
-            return std::tuple(p->guest.name != domain.name, p->start_ns, p->key.pid);
-        };
-        return rank(a) < rank(b);
+// A process, in a list by uuid.
+struct Unclaimed {
+    std::string_view uuid;
+    const QemuProcess* process;  // null: it is a domain's
+};
+
+// The process of `domain` among those with its uuid, which are not many; null where none is left.
+const QemuProcess* claim(std::vector<Unclaimed>& by_uuid, const LibvirtDomain& domain) {
+    const auto rank = [&](const QemuProcess* process) {
+        return std::tuple(process->guest.name != domain.name, process->start_ns, process->key.pid);
     };
-    const auto best = std::ranges::min_element(same_uuid, better);
-    return best == same_uuid.end() ? nullptr : *best;
+    const std::string_view uuid = domain.uuid;
+    Unclaimed* best = nullptr;
+    for (auto it = std::ranges::lower_bound(by_uuid, uuid, {}, &Unclaimed::uuid);
+         it != by_uuid.end() && it->uuid == uuid; ++it) {
+        if (it->process == nullptr) continue;
+        if (best == nullptr || rank(it->process) < rank(best->process)) best = &*it;
+    }
+    return best != nullptr ? std::exchange(best->process, nullptr) : nullptr;
 }
 
 }  // namespace
@@ -74,23 +82,24 @@ std::vector<Domain> DomainList::merge(std::span<const QemuProcess> processes,
                                       const LibvirtSnapshot* snapshot,
                                       std::chrono::nanoseconds now) {
     note_ends(processes, snapshot, now);
-    std::map<std::string_view, std::vector<const QemuProcess*>> by_uuid;
+    std::vector<Unclaimed> by_uuid;
+    by_uuid.reserve(processes.size());
     for (const auto& process : processes)
-        by_uuid[process.guest.uuid].push_back(&process);
+        by_uuid.push_back({process.guest.uuid, &process});
+    std::ranges::sort(by_uuid, {}, &Unclaimed::uuid);
 
     std::vector<Domain> domains;
+    domains.reserve(processes.size());
     if (snapshot != nullptr) {
         for (const auto& known : snapshot->domains) {
             auto& domain = domains.emplace_back(from_libvirt(known));
-            const auto found = by_uuid.find(known.uuid);
-            if (found == by_uuid.end() || found->second.empty()) {
+            const auto* process = claim(by_uuid, known);
+            if (process == nullptr) {
                 if (is_active(known.state) && has_ended(known.uuid, *snapshot))
                     domain.state = DomainState::shut_off;
                 if (!is_active(domain.state)) drop_figures(domain);
                 continue;
             }
-            const auto* process = choose(found->second, known);
-            std::erase(found->second, process);
             set_process(*process, domain);
             const bool is_of_another_run = is_younger(*process, *snapshot);
             if (is_of_another_run) drop_figures(domain);
@@ -98,9 +107,8 @@ std::vector<Domain> DomainList::merge(std::span<const QemuProcess> processes,
                 domain.state = DomainState::running;
         }
     }
-    for (const auto& [uuid, left] : by_uuid) {
-        for (const auto* process : left)
-            domains.push_back(from_process(*process));
+    for (const auto& [uuid, process] : by_uuid) {
+        if (process != nullptr) domains.push_back(from_process(*process));
     }
     std::ranges::sort(domains, [](const Domain& a, const Domain& b) {
         return std::tie(a.name, a.uuid, a.process) < std::tie(b.name, b.uuid, b.process);
@@ -108,16 +116,29 @@ std::vector<Domain> DomainList::merge(std::span<const QemuProcess> processes,
     return domains;
 }
 
+// Whether `processes`, mostly in their order, are those noted.
+bool DomainList::are_living(std::span<const QemuProcess> processes) const {
+    auto known = living_.begin();
+    for (const auto& process : processes) {
+        if (process.guest.uuid.empty()) continue;
+        if (known == living_.end() || known->first != process.key) return false;
+        ++known;
+    }
+    return known == living_.end();
+}
+
 void DomainList::note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
                            std::chrono::nanoseconds now) {
-    std::map<ProcessKey, std::string> living;
-    for (const auto& process : processes) {
-        if (!process.guest.uuid.empty()) living.emplace(process.key, process.guest.uuid);
+    if (!are_living(processes)) {
+        std::map<ProcessKey, std::string> living;
+        for (const auto& process : processes) {
+            if (!process.guest.uuid.empty()) living.emplace(process.key, process.guest.uuid);
+        }
+        for (const auto& [key, uuid] : living_) {
+            if (!living.contains(key)) ended_[uuid] = now;
+        }
+        living_ = std::move(living);
     }
-    for (const auto& [key, uuid] : living_) {
-        if (!living.contains(key)) ended_[uuid] = now;
-    }
-    living_ = std::move(living);
     if (snapshot == nullptr) {
         ended_.clear();
         return;

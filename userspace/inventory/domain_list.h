@@ -55,6 +55,7 @@ class DomainList {
                               const LibvirtSnapshot* snapshot, std::chrono::nanoseconds now);
 
   private:
+    [[nodiscard]] bool are_living(std::span<const QemuProcess> processes) const;
     void note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
                    std::chrono::nanoseconds now);
     [[nodiscard]] bool has_ended(const std::string& uuid, const LibvirtSnapshot& snapshot) const;

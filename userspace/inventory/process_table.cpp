@@ -11,7 +11,7 @@ namespace virtpulse::agent {
 
 void ProcessTable::update(std::span<const pid_t> candidates, bool all_live) {
     // First, so that a pid that was given to another process is free to be looked at.
-    const std::size_t most_in_turn = std::max(least_in_turn, entries_.size() / 16);
+    const std::size_t most_in_turn = std::max(least_in_turn, (entries_.size() + 15) / 16);
     std::size_t in_turn = 0;
     pid_t next_turn = 0;  // from the beginning again
     for (auto entry = entries_.begin(); entry != entries_.end();) {

@@ -40,7 +40,7 @@ class ProcessTable {
     // By pid.
     [[nodiscard]] std::span<const QemuProcess> processes() const { return processes_; }
 
-    static constexpr std::size_t least_in_turn = 16;
+    static constexpr std::size_t least_in_turn = 8;
 
   private:
     struct Entry {

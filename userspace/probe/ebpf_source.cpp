@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <map>
 #include <string>
-#include <unordered_set>
 #include <utility>
 
 #include "base/text.h"
+#include "userspace/probe/culprit_table.h"
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_block.h"
@@ -99,15 +99,18 @@ class EbpfSource final : public VmSource {
     };
 
     Result<void> settle_pinned();
-    Result<void> begin_watching(const ProcessKey& process, Watched& watched);
-    Result<void> assign_cgroups(const ProcessKey& process, Watched& watched);
+    Result<void> begin_watching(const ProcessKey& process, Watched& watched,
+                                const CgroupMounts& mounts);
+    Result<void> assign_cgroups(const ProcessKey& process, Watched& watched,
+                                const CgroupMounts& mounts);
     void stop_watching(const Watched& watched);
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
+    [[nodiscard]] VmCounters* counters_of(std::uint32_t tgid, std::uint64_t start_ns) const;
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
-    void report_vcpus(SourceReport& report);
+    void report_vcpus();
     Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
     Result<void> housekeeping();
@@ -124,8 +127,8 @@ class EbpfSource final : public VmSource {
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_ = 0;
     ByProcess<Watched> watched_;
-    ByProcess<VmCounters*> by_process_;  // those of the report
     Fold fold_;
+    std::vector<VmCounters*> by_vm_;  // those of the report, as in what fold_ gave; may be null
     VcpuFigures vcpus_;
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
@@ -135,9 +138,12 @@ class EbpfSource final : public VmSource {
     std::map<BlockPlace, vp_block> last_block_;
     BlockAheadSplit ahead_;
     std::vector<EndedWaitsRow> ended_rows_;
-    std::vector<vp_history> waits_;  // of each VM, as in what fold_ gave
+    WaitSums wait_sums_;
+    std::span<const vp_history> waits_;  // of each VM, as in what fold_ gave
     std::vector<CulpritRow> culprit_rows_;
     CulpritTable culprits_;
+    std::optional<std::uint64_t> culprits_full_;  // of vp_failures
+    bool pairs_lost_ = false;                     // since the last sample
     steady_clock::time_point next_search_{};
     steady_clock::time_point last_expiry_ = steady_clock::now();
     bool any_in_flight_ = false;
@@ -227,8 +233,9 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
         auto found = search_.search();
         if (!found) return found.error();
         pids = std::move(*found);
+        const auto mounts = read_cgroup_mounts(root_);
         for (auto& [process, watched] : watched_) {  // they can be moved to others at any time
-            if (const auto assigned = assign_cgroups(process, watched); !assigned) {
+            if (const auto assigned = assign_cgroups(process, watched, mounts); !assigned) {
                 return assigned.error();
             }
         }
@@ -242,7 +249,8 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
     return pids;
 }
 
-Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watched) {
+Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watched,
+                                        const CgroupMounts& mounts) {
     const auto tgid = static_cast<std::uint32_t>(process.pid);
     const auto known = std::ranges::find(vm_rows_, tgid, &VmRow::tgid);
     if (known != vm_rows_.end() && ticks_of(known->vm.start_ns) == process.start_ticks) {
@@ -255,11 +263,12 @@ Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watc
         if (const auto replaced = probe_.replace_vm(tgid, fresh); !replaced) return replaced;
         adopt_due_ = true;
     }
-    return assign_cgroups(process, watched);
+    return assign_cgroups(process, watched, mounts);
 }
 
-Result<void> EbpfSource::assign_cgroups(const ProcessKey& process, Watched& watched) {
-    auto cgroups = own_block_cgroups(root_, process.pid);
+Result<void> EbpfSource::assign_cgroups(const ProcessKey& process, Watched& watched,
+                                        const CgroupMounts& mounts) {
+    auto cgroups = own_block_cgroups(root_, mounts, process.pid);
     for (const auto id : watched.cgroups) {
         if (std::ranges::find(cgroups, id) == cgroups.end()) probe_.remove_cgroup(id);
     }
@@ -278,15 +287,18 @@ void EbpfSource::stop_watching(const Watched& watched) {
 
 Result<void> EbpfSource::watch(std::span<const ProcessKey> processes) {
     std::erase_if(watched_, [&](const auto& entry) {
-        if (std::ranges::find(processes, entry.first) != processes.end()) return false;
+        if (std::ranges::binary_search(processes, entry.first)) return false;
         stop_watching(entry.second);
         return true;
     });
+    const auto is_watched = [&](const auto& process) { return watched_.contains(process); };
+    if (std::ranges::all_of(processes, is_watched)) return housekeeping();
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
+    const auto mounts = read_cgroup_mounts(root_);
     for (const auto& process : processes) {
         const auto [place, is_new] = watched_.try_emplace(process);
         if (!is_new) continue;
-        if (const auto begun = begin_watching(process, place->second); !begun) {
+        if (const auto begun = begin_watching(process, place->second, mounts); !begun) {
             watched_.erase(place);  // begun anew at the next sample
             return begun;
         }
@@ -310,6 +322,7 @@ Result<void> EbpfSource::housekeeping() {
 Result<void> EbpfSource::adopt_late_threads() {
     bool any = false;
     for (const auto& [tgid, vm] : vm_rows_) {
+        if (vm.unadopted == 0) continue;
         const auto found = watched_.find({static_cast<pid_t>(tgid), ticks_of(vm.start_ns)});
         if (found == watched_.end()) continue;
         if (std::exchange(found->second.unadopted, vm.unadopted) != vm.unadopted) any = true;
@@ -335,6 +348,8 @@ Result<void> EbpfSource::read(SourceReport& report) {
             return stat ? std::optional(stat->run_ns) : std::nullopt;
         });
     const bool has_waits = read_waits(report, uses);
+    by_vm_.assign(uses.size(), nullptr);
+    report.vms.reserve(uses.size());  // they stay where they are
     const std::uint64_t now = boot_clock_ns();
     for (std::size_t i = 0; i < uses.size(); ++i) {
         const VmUse& vm = uses[i];
@@ -349,6 +364,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
         highest.switches = std::max(highest.switches, vm.use.switches);
         VmCounters& counters = report.vms.emplace_back();
+        by_vm_[i] = &counters;
         counters.process = key;
         counters.since_ns = boot_to_epoch_ns_ + vm.vm.since_ns;
         counters.since_birth = vm.vm.since_ns == vm.vm.start_ns;
@@ -362,12 +378,9 @@ Result<void> EbpfSource::read(SourceReport& report) {
             counters.wait = found->second.waits.advance(waits_[i], culprits_.of(vm.tgid));
         }
     }
-    by_process_.clear();
-    for (auto& vm : report.vms)
-        by_process_[vm.process] = &vm;
     report_block(report);
     report_kvm(report);
-    report_vcpus(report);
+    report_vcpus();
     report_own_cost(report, uses);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
@@ -376,35 +389,43 @@ Result<void> EbpfSource::read(SourceReport& report) {
                                  failures->requests_full + failures->busy_contended +
                                  failures->devices_full + failures->exits_full;
         report.lost_completions = failures->lost_completions;
+        const auto before = std::exchange(culprits_full_, failures->culprits_full);
+        pairs_lost_ = before && *before != failures->culprits_full;
     }
     return housekeeping();
 }
 
 // The waits of each VM, and whom they are charged to; false where they cannot be read.
 bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
-    auto read = probe_.read_ended_waits(ended_rows_);
+    const bool needs_ended = wait_sums_.needs_ended(uses);
+    auto read = needs_ended ? probe_.read_ended_waits(ended_rows_) : Result<void>();
     if (read) read = probe_.read_next_culprits(culprit_rows_);
     if (!read) {
         report.missing["waits"] = read.error().message;
         return false;
     }
-    fold_waits(uses, fold_.places(), probe_.threads(), probe_.waits(), ended_rows_, waits_);
-    std::unordered_set<std::uint32_t> vms;
-    for (const auto& [tgid, vm] : vm_rows_)
-        vms.insert(tgid);
-    const auto is_known = [&](std::uint32_t tgid) { return vms.contains(tgid); };
-    for (const auto& [tgid, history] : ended_rows_) {
-        if (!is_known(tgid)) probe_.remove_ended_waits(tgid);
+    using Ended = std::span<const EndedWaitsRow>;
+    waits_ = wait_sums_.advance(uses, fold_.places(), probe_.threads(), probe_.waits(),
+                                needs_ended ? std::optional<Ended>(ended_rows_) : std::nullopt);
+    const auto is_known = [&](std::uint32_t tgid) { return fold_.place_of_vm(tgid).has_value(); };
+    if (needs_ended) {
+        for (const auto& [tgid, history] : ended_rows_) {
+            if (!is_known(tgid)) probe_.remove_ended_waits(tgid);
+        }
     }
+    const auto now = steady_clock::now();
     for (const auto& row : culprit_rows_) {
         if (is_known(row.key.victim) && (row.key.tgid == 0 || is_known(row.key.tgid))) {
-            culprits_.note(row);
+            culprits_.note(row, now);
         } else {
             probe_.remove_culprit(row.key);
             culprits_.remove(row.key);
         }
     }
-    culprits_.keep_victims(is_known);
+    if (fold_.vms_changed()) culprits_.keep(is_known);
+    for (const auto& key : culprits_.to_take_out(culprit_rows_, pairs_lost_, now)) {
+        if (const auto last = probe_.take_out_culprit(key)) culprits_.took_out({key, *last});
+    }
     return true;
 }
 
@@ -441,13 +462,9 @@ void EbpfSource::report_block(SourceReport& report) {
     any_in_flight_ = false;
     for (const auto& [key, block] : block_rows_) {
         if (in_flight(block) != 0) any_in_flight_ = true;
-        const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
-        const auto found = by_process_.find(process);
-        if (found == by_process_.end()) {
-            const auto tgid = key.tgid;
-            if (std::ranges::find(vm_rows_, tgid, &VmRow::tgid) == vm_rows_.end()) {
-                probe_.remove_block(key);
-            }
+        VmCounters* const vm = counters_of(key.tgid, key.start_ns);
+        if (vm == nullptr) {
+            if (!fold_.place_of_vm(key.tgid)) probe_.remove_block(key);
             continue;
         }
         const auto place = place_of(key);
@@ -455,8 +472,8 @@ void EbpfSource::report_block(SourceReport& report) {
         auto counters =
             block_counters(block, before == last_block_.end() ? nullptr : &before->second, now);
         counters.device = devices_.name_of(key.dev >> 20, key.dev & 0xfffff);
-        report_ahead(place, counters.device, *found->second);
-        found->second->block->push_back(std::move(counters));
+        report_ahead(place, counters.device, *vm);
+        vm->block->push_back(std::move(counters));
         rows.emplace(place, block);
     }
     last_block_ = std::move(rows);
@@ -472,10 +489,9 @@ void EbpfSource::report_kvm(SourceReport& report) {
         vm.kvm.emplace();
     for (const auto& row : exits_rows_) {
         const auto& key = row.key;
-        const ProcessKey process{static_cast<pid_t>(key.tgid), ticks_of(key.start_ns)};
-        if (const auto vm = by_process_.find(process); vm != by_process_.end()) {
-            add_exits(*vm->second->kvm, row);
-        } else if (std::ranges::find(vm_rows_, key.tgid, &VmRow::tgid) == vm_rows_.end()) {
+        if (VmCounters* const vm = counters_of(key.tgid, key.start_ns)) {
+            add_exits(*vm->kvm, row);
+        } else if (!fold_.place_of_vm(key.tgid)) {
             probe_.remove_exits(key);
         }
     }
@@ -486,23 +502,29 @@ void EbpfSource::report_kvm(SourceReport& report) {
     }
 }
 
-void EbpfSource::report_vcpus(SourceReport& report) {
-    auto vcpus = vcpus_.advance(
-        fold_.vcpus(), probe_.threads(), probe_.waits(),
+void EbpfSource::report_vcpus() {
+    const auto vcpus = vcpus_.advance(
+        fold_.vcpus(), by_vm_.size(), probe_.threads(), probe_.waits(),
         [this](std::uint32_t tgid, std::uint32_t tid) -> std::optional<std::uint64_t> {
             const auto comm = read_file(task_file(root_, tgid, tid, "comm"), buffer_);
             return comm ? vcpu_number(trim(*comm)) : std::nullopt;
         });
     const auto on_shared_cores = count_on_shared_cores(vcpus.ran, siblings_);
-    for (auto& vm : report.vms) {
-        const auto tgid = static_cast<std::uint32_t>(vm.process.pid);
-        if (const auto told = vcpus.by_tgid.find(tgid); told != vcpus.by_tgid.end()) {
-            vm.vcpu = std::move(told->second);
-        }
+    for (std::size_t i = 0; i < by_vm_.size(); ++i) {
+        if (by_vm_[i] == nullptr) continue;
+        VmCounters& vm = *by_vm_[i];
+        vm.vcpu = vcpus.by_vm[i];
         if (siblings_.empty()) continue;
-        const auto count = on_shared_cores.find(tgid);
+        const auto count = on_shared_cores.find(static_cast<std::uint32_t>(vm.process.pid));
         vm.smt_shared_vcpus_sampled = count == on_shared_cores.end() ? 0 : count->second;
     }
+}
+
+// Null where it is not watched.
+VmCounters* EbpfSource::counters_of(std::uint32_t tgid, std::uint64_t start_ns) const {
+    const auto place = fold_.place_of_vm(tgid);
+    VmCounters* const vm = place ? by_vm_[*place] : nullptr;
+    return vm != nullptr && vm->process.start_ticks == ticks_of(start_ns) ? vm : nullptr;
 }
 
 void EbpfSource::report_ahead(const BlockPlace& place, const std::string& device,

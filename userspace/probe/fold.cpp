@@ -17,34 +17,70 @@ std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
-std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
-                                  const AskRunning& ask_running) {
-    uses_.clear();
-    places_.clear();
-    by_tgid_.clear();
-    vcpus_.clear();
-    for (const auto& [tgid, vm] : vms) {
-        by_tgid_[tgid] = uses_.size();
-        VmUse& use = uses_.emplace_back();
-        use.tgid = tgid;
+// In the order in which they are given, which is mostly that of the call before.
+void Fold::begin_uses(std::span<const VmRow> vms) {
+    vms_changed_ = !std::ranges::equal(vms, uses_, [](const VmRow& row, const VmUse& use) {
+        return row.tgid == use.tgid && row.vm.start_ns == use.vm.start_ns;
+    });
+    uses_.resize(vms.size());
+    for (std::size_t i = 0; i < vms.size(); ++i) {
+        const auto& vm = vms[i].vm;
+        VmUse& use = uses_[i];
+        use.tgid = vms[i].tgid;
         use.vm = vm;
         use.use = {vm.ended_run_ns, vm.ended_run_delay_ns, vm.ended_switches};
         std::ranges::copy(vm.ended_role_ns, use.role_ns.begin());
+        use.threads = 0;
     }
+    if (!vms_changed_) return;
+    by_tgid_.clear();
+    for (std::size_t i = 0; i < vms.size(); ++i)
+        by_tgid_[vms[i].tgid] = i;
+}
+
+// Whether the threads found at the call before are all there are, by the kernel's own count.
+bool Fold::places_hold(std::span<const vp_thread> threads) {
+    found_.assign(uses_.size(), 0);
+    for (const auto& place : places_) {
+        if (load(threads[place.place].tid) != place.tid) return false;
+        ++found_[place.use];
+    }
+    return std::ranges::equal(found_, uses_, {}, {},
+                              [](const VmUse& use) { return use.vm.threads; });
+}
+
+void Fold::scan(std::span<const vp_thread> threads) {
+    places_.clear();
     for (std::uint32_t place = 0; place < threads.size(); ++place) {
-        const auto& thread = threads[place];
-        const std::uint32_t tid = load(thread.tid);
+        const std::uint32_t tid = load(threads[place].tid);
         if (!is_used(tid)) continue;
-        const auto found = by_tgid_.find(load(thread.tgid));
+        const auto found = by_tgid_.find(load(threads[place].tgid));
         if (found == by_tgid_.end()) continue;
-        VmUse& vm = uses_[found->second];
-        places_.push_back({place, tid, static_cast<std::uint32_t>(found->second)});
+        places_.push_back({place, tid, static_cast<std::uint32_t>(found->second), false, 0, 0});
+    }
+}
+
+std::optional<std::size_t> Fold::place_of_vm(std::uint32_t tgid) const {
+    const auto found = by_tgid_.find(tgid);
+    return found == by_tgid_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
+                                  const AskRunning& ask_running) {
+    begin_uses(vms);
+    const bool scan_due = folds_++ % scan_every == 0;
+    if (vms_changed_ || scan_due || !places_hold(threads)) scan(threads);
+    vcpus_.clear();
+    for (auto& at : places_) {
+        const auto& thread = threads[at.place];
+        VmUse& vm = uses_[at.use];
         ThreadUse use{load(thread.run_ns), load(thread.run_delay_ns), load(thread.switches)};
-        if (load(thread.on_cpu) != 0) {
-            use.run_ns = std::max(use.run_ns, ask_running(vm.tgid, tid).value_or(0));
-        }
+        at.run_delay_ns = use.run_delay_ns;
+        at.switches = use.switches;
+        at.on_cpu = load(thread.on_cpu) != 0;
+        if (at.on_cpu) use.run_ns = std::max(use.run_ns, ask_running(vm.tgid, at.tid).value_or(0));
         const auto role = load(thread.role) % VP_ROLES;
-        if (role == VP_ROLE_VCPU) vcpus_.push_back({vm.tgid, tid, place, use});
+        if (role == VP_ROLE_VCPU) vcpus_.push_back({vm.tgid, at.tid, at.place, at.use, use});
         vm.use.run_ns += use.run_ns;
         vm.role_ns[role] += use.run_ns;
         vm.use.run_delay_ns += use.run_delay_ns;

@@ -33,6 +33,7 @@ struct VcpuUse {
     std::uint32_t tgid = 0;
     std::uint32_t tid = 0;
     std::uint32_t place = 0;  // in the records of threads
+    std::uint32_t vm = 0;     // its VM's place in what fold() gave
     ThreadUse use;            // in its whole life
 };
 
@@ -46,6 +47,9 @@ struct UsedPlace {
     std::uint32_t place = 0;  // in `threads`
     std::uint32_t tid = 0;
     std::uint32_t use = 0;
+    bool on_cpu = false;  // after the next two were read
+    std::uint64_t run_delay_ns = 0;
+    std::uint64_t switches = 0;
 };
 
 class Fold {
@@ -55,18 +59,33 @@ class Fold {
     std::span<const VmUse> fold(std::span<const VmRow> vms, std::span<const vp_thread> threads,
                                 const AskRunning& ask_running);
 
-    // Whose threads are where, so that the table, most of which is free, is searched once a sample.
-    // Valid until the next call of fold().
+    // Whose threads are where. The table, most of which is free, is searched only where the VMs
+    // have other threads than at the last call, and at every `scan_every`th.
     [[nodiscard]] std::span<const UsedPlace> places() const { return places_; }
 
     // The vCPUs that the last call of fold() found, by place.
     [[nodiscard]] std::span<const VcpuUse> vcpus() const { return vcpus_; }
 
+    // The place of a VM in what the last call of fold() gave.
+    [[nodiscard]] std::optional<std::size_t> place_of_vm(std::uint32_t tgid) const;
+
+    // Whether there were other VMs at the call before.
+    [[nodiscard]] bool vms_changed() const { return vms_changed_; }
+
+    static constexpr unsigned scan_every = 16;
+
   private:
+    void begin_uses(std::span<const VmRow> vms);
+    bool places_hold(std::span<const vp_thread> threads);
+    void scan(std::span<const vp_thread> threads);
+
     std::vector<VmUse> uses_;
     std::vector<UsedPlace> places_;
     std::unordered_map<std::uint32_t, std::size_t> by_tgid_;
     std::vector<VcpuUse> vcpus_;
+    std::vector<std::uint32_t> found_;  // threads by VM
+    unsigned folds_ = 0;
+    bool vms_changed_ = false;
 };
 
 // What an agent has to put right in pinned maps, when it starts, about the time without one.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include "userspace/probe/quantile_ns.h"
@@ -15,11 +16,17 @@ namespace {
 static_assert(VP_WAIT_BUCKETS == wire::wait_buckets);
 static_assert(VP_BYS == wire::wait_classes.size());
 
-void prefetch(const vp_history& history) {
-    constexpr std::size_t line = 64;
-    const auto* bytes = reinterpret_cast<const char*>(&history);
-    for (std::size_t at = 0; at < sizeof history; at += line)
-        __builtin_prefetch(bytes + at);
+// Puts `now` in place of `before` in a sum, of which that is a part. All members are counters of 64
+// bits, of which each step is right modulo 2^64.
+void renew_part(vp_history& sum, vp_history& before, const vp_history& now) {
+    auto* const sums = reinterpret_cast<__u64*>(&sum);
+    auto* const olds = reinterpret_cast<__u64*>(&before);
+    const auto* const news = reinterpret_cast<const __u64*>(&now);
+    for (std::size_t i = 0; i < sizeof(vp_history) / sizeof(__u64); ++i) {
+        const auto word = load(news[i]);
+        sums[i] += word - olds[i];
+        olds[i] = word;
+    }
 }
 
 std::string comm_of(const vp_culprit_key& key) {
@@ -41,63 +48,94 @@ void add_history(vp_history& to, const vp_history& from) {
     to.phantom_ns += load(from.phantom_ns);
 }
 
-void fold_waits(std::span<const VmUse> uses, std::span<const UsedPlace> places,
-                std::span<const vp_thread> threads, std::span<const vp_wait> waits,
-                std::span<const EndedWaitsRow> ended, std::vector<vp_history>& sums) {
-    sums.assign(uses.size(), {});
-    if (!ended.empty()) {
-        std::unordered_map<std::uint32_t, const vp_history*> by_tgid;
-        for (const auto& [tgid, history] : ended)
-            by_tgid[tgid] = &history;
-        for (std::size_t i = 0; i < uses.size(); ++i) {
-            const auto found = by_tgid.find(uses[i].tgid);
-            if (found != by_tgid.end()) sums[i] = *found->second;
+bool WaitSums::are_known(std::span<const VmUse> uses) const {
+    return std::ranges::equal(uses, vms_, [](const VmUse& use, const Vm& known) {
+        return use.tgid == known.tgid && use.vm.start_ns == known.start_ns;
+    });
+}
+
+bool WaitSums::needs_ended(std::span<const VmUse> uses) const {
+    return !are_known(uses) ||
+           !std::ranges::equal(
+               uses, vms_, {}, [](const VmUse& use) { return use.vm.ended_switches; },
+               &Vm::ended_switches);
+}
+
+void WaitSums::begin_anew(std::span<const VmUse> uses) {
+    sums_.assign(uses.size(), {});
+    threads_.clear();
+    vms_.clear();
+    for (const auto& use : uses)
+        vms_.push_back({use.tgid, use.vm.start_ns, 0, {}});
+}
+
+// Makes `threads_` those at `places`, which are mostly the same as at the call before.
+void WaitSums::match(std::span<const UsedPlace> places) {
+    const auto is_at = [](const UsedPlace& at, const Thread& known) {
+        return at.place == known.place && at.tid == known.tid;
+    };
+    if (std::ranges::equal(places, threads_, is_at)) return;
+    next_.clear();
+    auto known = threads_.begin();
+    for (const auto& at : places) {
+        // Both are in the order of their places.
+        for (; known != threads_.end() && known->place < at.place; ++known)
+            drop(*known);
+        if (known != threads_.end() && is_at(at, *known)) {
+            next_.push_back(std::move(*known++));
+        } else {
+            auto& fresh = next_.emplace_back();
+            fresh.place = at.place;
+            fresh.tid = at.tid;
+            fresh.use = at.use;
+            fresh.added = std::make_unique<vp_history>();
         }
     }
+    for (; known != threads_.end(); ++known)
+        drop(*known);
+    threads_.swap(next_);
+}
+
+void WaitSums::drop(Thread& thread) {
+    renew_part(sums_[thread.use], *thread.added, vp_history{});
+}
+
+std::span<const vp_history> WaitSums::advance(std::span<const VmUse> uses,
+                                              std::span<const UsedPlace> places,
+                                              std::span<const vp_thread> threads,
+                                              std::span<const vp_wait> waits,
+                                              std::optional<std::span<const EndedWaitsRow>> ended) {
+    if (!are_known(uses)) begin_anew(uses);
+    if (ended) {
+        std::unordered_map<std::uint32_t, const vp_history*> by_tgid;
+        for (const auto& [tgid, history] : *ended)
+            by_tgid[tgid] = &history;
+        for (std::size_t i = 0; i < uses.size(); ++i) {
+            vms_[i].ended_switches = uses[i].vm.ended_switches;
+            const auto found = by_tgid.find(uses[i].tgid);
+            if (found != by_tgid.end()) renew_part(sums_[i], vms_[i].ended, *found->second);
+        }
+    }
+    match(places);
     for (std::size_t i = 0; i < places.size(); ++i) {
-        // Records lie wherever their threads' numbers put them, six cache lines each, that nobody
-        // touched for an interval.
-        constexpr std::size_t ahead = 8;
-        if (i + ahead < places.size()) prefetch(waits[places[i + ahead].place].all);
-        const auto& [place, tid, use] = places[i];
+        const auto& at = places[i];
+        auto& known = threads_[i];
         // One that ended since is in the next sample: it may be among the ended already.
-        if (load(threads[place].tid) == tid) add_history(sums[use], waits[place].all);
+        if (load(threads[at.place].tid) != at.tid) {
+            drop(known);
+            known.settled = false;
+            continue;
+        }
+        if (known.settled && !at.on_cpu && known.switches == at.switches &&
+            known.run_delay_ns == at.run_delay_ns) {
+            continue;
+        }
+        known.settled = !at.on_cpu;
+        known.switches = at.switches;
+        known.run_delay_ns = at.run_delay_ns;
+        renew_part(sums_[at.use], *known.added, waits[at.place].all);
     }
-}
-
-void CulpritTable::note(const CulpritRow& row) {
-    auto& rows = by_victim_[row.key.victim];
-    const auto found = std::ranges::find_if(rows, [&](const ChargedRow& known) {
-        return std::memcmp(&known.key, &row.key, sizeof row.key) == 0;
-    });
-    if (found == rows.end()) {
-        rows.push_back({row.key, row.culprit, row.culprit.ns});
-        return;
-    }
-    const auto before = found->culprit.ns;
-    found->grown_ns = row.culprit.ns > before ? row.culprit.ns - before : 0;
-    found->culprit = row.culprit;
-}
-
-void CulpritTable::remove(const vp_culprit_key& key) {
-    const auto rows = by_victim_.find(key.victim);
-    if (rows == by_victim_.end()) return;
-    std::erase_if(rows->second, [&](const ChargedRow& known) {
-        return std::memcmp(&known.key, &key, sizeof key) == 0;
-    });
-}
-
-std::span<const ChargedRow> CulpritTable::of(std::uint32_t victim) const {
-    const auto rows = by_victim_.find(victim);
-    if (rows == by_victim_.end()) return {};
-    return rows->second;
-}
-
-std::size_t CulpritTable::size() const {
-    std::size_t size = 0;
-    for (const auto& [victim, rows] : by_victim_)
-        size += rows.size();
-    return size;
+    return sums_;
 }
 
 WaitCounters WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culprits) {

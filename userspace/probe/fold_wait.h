@@ -3,10 +3,12 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
+#include "userspace/probe/culprit_table.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/kernel_probe.h"
 #include "userspace/sample/source.h"
@@ -20,34 +22,49 @@ inline constexpr wire::Log2Scale wait_scale{1 << VP_WAIT_FIRST_SHIFT, VP_WAIT_BU
 // Adds what one thread waited for to a sum.
 void add_history(vp_history& to, const vp_history& from);
 
-// The waits of each VM's threads, living and ended; `sums` gets one for each of `uses`. `ended`
-// must have been read before. The kernel writes while we look: each number is whole, and one that
-// is not in this sample yet is in the next.
-void fold_waits(std::span<const VmUse> uses, std::span<const UsedPlace> places,
-                std::span<const vp_thread> threads, std::span<const vp_wait> waits,
-                std::span<const EndedWaitsRow> ended, std::vector<vp_history>& sums);
-
-// A row of the map `culprits` and what it grew by between its last two readings.
-struct ChargedRow {
-    vp_culprit_key key{};
-    vp_culprit culprit{};
-    std::uint64_t grown_ns = 0;
-};
-
-// The rows of that map by victim, as each was read last: it can hold more than is read a sample.
-class CulpritTable {
+// The waits of each VM's threads, living and ended. Most threads sleep: what one waited for is read
+// again only where it came onto a CPU or waited since, as its figures in `places` tell, and the
+// sums get what is new. The kernel writes while we look: each number is whole, and one that is not
+// in this sample yet is in the next.
+class WaitSums {
   public:
-    void note(const CulpritRow& row);
-    void remove(const vp_culprit_key& key);
-    template <class IsKnown>
-    void keep_victims(const IsKnown& is_known) {
-        std::erase_if(by_victim_, [&](const auto& entry) { return !is_known(entry.first); });
-    }
-    [[nodiscard]] std::span<const ChargedRow> of(std::uint32_t victim) const;
-    [[nodiscard]] std::size_t size() const;
+    // Whether threads ended since advance() was called last, so that `ended` must be read anew
+    // (after `uses` were).
+    [[nodiscard]] bool needs_ended(std::span<const VmUse> uses) const;
+
+    // One sum for each of `uses`, valid until the next call. `ended`: nothing where it was not
+    // needed.
+    std::span<const vp_history> advance(std::span<const VmUse> uses,
+                                        std::span<const UsedPlace> places,
+                                        std::span<const vp_thread> threads,
+                                        std::span<const vp_wait> waits,
+                                        std::optional<std::span<const EndedWaitsRow>> ended);
 
   private:
-    std::unordered_map<std::uint32_t, std::vector<ChargedRow>> by_victim_;
+    struct Vm {
+        std::uint32_t tgid = 0;
+        std::uint64_t start_ns = 0;
+        std::uint64_t ended_switches = 0;
+        vp_history ended{};  // as added to its sum
+    };
+    struct Thread {
+        std::uint32_t place = 0;
+        std::uint32_t tid = 0;
+        std::uint32_t use = 0;
+        bool settled = false;  // it was on no CPU, so that all of its last wait was charged
+        std::uint64_t run_delay_ns = 0;
+        std::uint64_t switches = 0;
+        std::unique_ptr<vp_history> added;  // to its VM's sum
+    };
+    [[nodiscard]] bool are_known(std::span<const VmUse> uses) const;
+    void begin_anew(std::span<const VmUse> uses);
+    void match(std::span<const UsedPlace> places);
+    void drop(Thread& thread);
+
+    std::vector<vp_history> sums_;
+    std::vector<Vm> vms_;          // of each sum
+    std::vector<Thread> threads_;  // by place
+    std::vector<Thread> next_;
 };
 
 // What one VM's waits were when it was last looked at, to tell what is new of them.

@@ -315,6 +315,12 @@ void KernelProbe::remove_ended_waits(std::uint32_t tgid) {
 void KernelProbe::remove_culprit(const vp_culprit_key& key) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.culprits), &key);
 }
+std::optional<vp_culprit> KernelProbe::take_out_culprit(const vp_culprit_key& key) {
+    vp_culprit culprit{};
+    const int fd = impl_->fd(impl_->skeleton->maps.culprits);
+    if (bpf_map_lookup_and_delete_elem(fd, &key, &culprit) != 0) return std::nullopt;
+    return culprit;
+}
 void KernelProbe::remove_block(const vp_block_key& key) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_block), &key);
 }

@@ -87,6 +87,10 @@ class KernelProbe {
     Result<void> replace_ended_waits(const EndedWaitsRow& row);
     void remove_ended_waits(std::uint32_t tgid);
     void remove_culprit(const vp_culprit_key& key);
+    // Removes it and says what it had in the end; nothing where there is none. A program that found
+    // the row just before adds the one slice it is at to a row that is gone, or that is another
+    // pair's by then: at most one on each CPU. The VM's sums by class have it.
+    std::optional<vp_culprit> take_out_culprit(const vp_culprit_key& key);
     // Before attach(): says of which NUMA node a CPU is.
     Result<void> set_node(std::uint32_t cpu, std::uint32_t node);
     void remove_block(const vp_block_key& key);

@@ -5,10 +5,11 @@
 
 namespace virtpulse::agent {
 
-// It is whole; what else the record says may be older or newer.
+// It is whole; what else the record says may be older or newer, but is not older than this where it
+// is read later and the kernel side, as on x86, wrote it before.
 template <class Number>
 Number load(const Number& member) {
-    return std::atomic_ref(const_cast<Number&>(member)).load(std::memory_order_relaxed);
+    return std::atomic_ref(const_cast<Number&>(member)).load(std::memory_order_acquire);
 }
 
 }  // namespace virtpulse::agent

@@ -7,7 +7,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "userspace/probe/fold.h"
@@ -27,14 +26,16 @@ using AskVcpuNumber =
 class VcpuFigures {
   public:
     struct Result {
-        std::unordered_map<std::uint32_t, std::vector<wire::VcpuExt>> by_tgid;  // each by number
+        // Of each VM that fold() gave, by number. Valid until the next call.
+        std::span<const std::vector<wire::VcpuExt>> by_vm;
         std::vector<VcpuPlace> ran;  // those that ran since the last call, or are new
     };
 
-    // `vcpus` is what Fold found, by place in `threads` and `waits`. At most `most_asked` threads
-    // are asked for at a call; the others have to wait for the next.
-    Result advance(std::span<const VcpuUse> vcpus, std::span<const vp_thread> threads,
-                   std::span<const vp_wait> waits, const AskVcpuNumber& ask);
+    // `vcpus` is what Fold found of `vms` VMs, by place in `threads` and `waits`. At most
+    // `most_asked` threads are asked for at a call; the others have to wait for the next.
+    Result advance(std::span<const VcpuUse> vcpus, std::size_t vms,
+                   std::span<const vp_thread> threads, std::span<const vp_wait> waits,
+                   const AskVcpuNumber& ask);
 
     static constexpr std::size_t most_asked = 64;
 
@@ -42,16 +43,18 @@ class VcpuFigures {
     struct Known {
         std::uint32_t place = 0;
         std::uint32_t tid = 0;
+        bool is_new = true;
         std::optional<std::uint64_t> number;
         std::uint64_t run_ns = 0;
         std::uint64_t switches = 0;
         std::array<std::uint64_t, VP_WAIT_BUCKETS> counts{};
     };
-    static void take_waits(Known& now, const Known* before, const vp_wait& wait,
-                           wire::VcpuExt& told);
+    void match(std::span<const VcpuUse> vcpus);
+    static void take_waits(Known& known, const vp_wait& wait, wire::VcpuExt& told);
 
     std::vector<Known> known_;  // by place
     std::vector<Known> next_;
+    std::vector<std::vector<wire::VcpuExt>> by_vm_;
 };
 
 }  // namespace virtpulse::agent

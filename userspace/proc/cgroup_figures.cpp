@@ -78,8 +78,7 @@ std::optional<wire::CgroupExt> CgroupFigures::figures(const ProcessKey& process,
 void CgroupFigures::renew_mounts(Clock::time_point now) {
     if (now < mounts_next_) return;
     mounts_next_ = now + effort_.search_again;
-    const auto text = read_file(root_.procfs + "/self/mountinfo", buffer_);
-    mounts_ = text ? parse_cgroup_mounts(*text) : CgroupMounts{};
+    mounts_ = read_cgroup_mounts(root_);
 }
 
 void CgroupFigures::search(const ProcessKey& process, Vm& vm, Clock::time_point now) {

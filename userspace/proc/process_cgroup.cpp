@@ -157,11 +157,15 @@ std::vector<fs::path> own_directories(const std::optional<CgroupMount>& mount,
     return own;
 }
 
-std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid) {
+CgroupMounts read_cgroup_mounts(const Root& root) {
     std::string buffer;
-    const auto mount_text = read_file(root.procfs + "/self/mountinfo", buffer);
-    if (!mount_text) return {};
-    const auto mounts = parse_cgroup_mounts(*mount_text);
+    const auto text = read_file(root.procfs + "/self/mountinfo", buffer);
+    return text ? parse_cgroup_mounts(*text) : CgroupMounts{};
+}
+
+std::vector<std::uint64_t> own_block_cgroups(const Root& root, const CgroupMounts& mounts,
+                                             pid_t pid) {
+    std::string buffer;
     const auto cgroup_text = read_file(root.procfs + "/" + std::to_string(pid) + "/cgroup", buffer);
     if (!cgroup_text) return {};
     const auto cgroups = parse_process_cgroups(*cgroup_text);

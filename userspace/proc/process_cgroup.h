@@ -50,8 +50,12 @@ std::vector<std::filesystem::path> own_directories(const std::optional<CgroupMou
                                                    const std::optional<std::string>& path,
                                                    pid_t pid);
 
+// Of /proc/self/mountinfo; none where it cannot be read.
+CgroupMounts read_cgroup_mounts(const Root& root);
+
 // The inode numbers, which are the kernel's cgroup ids, of those of the process's block I/O
 // hierarchy (v1 where blkio is mounted, else v2).
-std::vector<std::uint64_t> own_block_cgroups(const Root& root, pid_t pid);
+std::vector<std::uint64_t> own_block_cgroups(const Root& root, const CgroupMounts& mounts,
+                                             pid_t pid);
 
 }  // namespace virtpulse::agent

@@ -1,7 +1,6 @@
 #include "userspace/sample/sampler.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
@@ -78,7 +77,7 @@ wire::Frame& Sampler::sample() {
         snapshot = libvirt_->snapshot();
         if (const auto reason = libvirt_->status(begin)) missing_["libvirt"] = *reason;
     }
-    const auto domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
+    auto domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
     uuids_.clear();
     const auto waited = [](const VmCounters& vm) { return !vm.block_ahead.empty(); };
     if (std::ranges::any_of(report_.vms, waited)) {  // then they are asked for
@@ -86,7 +85,7 @@ wire::Frame& Sampler::sample() {
             if (domain.process) uuids_[*domain.process] = domain.uuid;
         }
     }
-    for (const auto& domain : domains)
+    for (auto& domain : domains)
         frame_.vms.push_back(to_vm(domain, begin));
     name_culprits();
     ext.missing.merge(missing_);
@@ -131,7 +130,7 @@ void Sampler::read_counters() {
     }
     for (const auto& [what, why] : report_.missing)
         missing_[what] = why;
-    for (const auto& vm : report_.vms)
+    for (auto& vm : report_.vms)
         counters_[vm.process] = &vm;
     rates_.advance(report_.vms, last_ ? std::optional<nanoseconds>(now - *last_) : std::nullopt);
     last_ = now;
@@ -162,26 +161,34 @@ void Sampler::name_culprit(const BlockCulprit& culprit,
 
 // Of a VM that waited the source knows which processes had the CPU; here they have names.
 void Sampler::name_culprits() {
-    std::unordered_map<std::uint64_t, wire::Vm*> by_pid;
+    std::vector<std::pair<std::uint64_t, wire::Vm*>> by_pid;
     for (auto& vm : frame_.vms) {
-        if (vm.ext->pid) by_pid[*vm.ext->pid] = &vm;
+        if (vm.ext->pid) by_pid.emplace_back(*vm.ext->pid, &vm);
     }
-    for (const auto& [process, figures] : counters_) {
-        const auto victim = by_pid.find(static_cast<std::uint64_t>(process.pid));
-        if (!figures->wait || victim == by_pid.end() || !victim->second->ext->wait) continue;
-        for (const auto& [culprit, pid] : figures->wait->culprits) {
-            auto& named = victim->second->ext->wait->culprits.emplace_back(culprit);
+    std::ranges::sort(by_pid);
+    const auto vm_of = [&](std::uint64_t pid) -> wire::Vm* {
+        const auto at =
+            std::ranges::lower_bound(by_pid, pid, {}, [](auto& vm) { return vm.first; });
+        return at != by_pid.end() && at->first == pid ? at->second : nullptr;
+    };
+    for (auto& figures : report_.vms) {
+        if (!figures.wait || figures.wait->culprits.empty()) continue;
+        wire::Vm* const victim = vm_of(static_cast<std::uint64_t>(figures.process.pid));
+        if (victim == nullptr || !victim->ext->wait) continue;
+        for (auto& [culprit, pid] : figures.wait->culprits) {
+            auto& named = victim->ext->wait->culprits.emplace_back(std::move(culprit));
             if (pid == 0) continue;
-            const auto vm = by_pid.find(pid);
-            named.name = vm != by_pid.end() ? vm->second->name : "pid " + std::to_string(pid);
+            const wire::Vm* const vm = vm_of(pid);
+            named.name = vm != nullptr ? vm->name : "pid " + std::to_string(pid);
         }
     }
 }
 
-wire::Vm Sampler::to_vm(const Domain& domain, steady_clock::time_point now) const {
+// Takes what it needs out of the domain and out of the report.
+wire::Vm Sampler::to_vm(Domain& domain, steady_clock::time_point now) const {
     wire::Vm vm;
-    vm.name = domain.name;
-    vm.uuid = domain.uuid;
+    vm.name = std::move(domain.name);
+    vm.uuid = std::move(domain.uuid);
     vm.state = domain.state;
     vm.ram = domain.ram_kib;
     vm.maxram = domain.max_ram_kib;
@@ -202,21 +209,21 @@ wire::Vm Sampler::to_vm(const Domain& domain, steady_clock::time_point now) cons
     const auto counters = counters_.find(*domain.process);
     if (counters == counters_.end()) return vm;
     vm.cpu = rates_.cpu_percent(*domain.process, domain.vcpus.value_or(1));
-    const VmCounters& figures = *counters->second;
+    VmCounters& figures = *counters->second;
     ext.since = figures.since_ns;
     ext.threads = figures.threads;
     ext.cpu_ns = figures.cpu_ns;
     ext.run_delay_ns = figures.run_delay_ns;
     ext.switches = figures.switches;
-    ext.block = figures.block;
-    ext.kvm = figures.kvm;
+    ext.block = std::move(figures.block);
+    ext.kvm = std::move(figures.kvm);
     for (const auto& culprit : figures.block_ahead)
         name_culprit(culprit, *ext.block);
     ext.role = figures.role;
-    ext.vcpu = figures.vcpu;
+    ext.vcpu = std::move(figures.vcpu);
     ext.smt_shared_vcpus_sampled = figures.smt_shared_vcpus_sampled;
     if (figures.wait) {
-        ext.wait = figures.wait->wait;
+        ext.wait = std::move(figures.wait->wait);
         ext.cpu_moves = figures.wait->moves;
         ext.node_moves = figures.wait->node_moves;
     }

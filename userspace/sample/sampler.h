@@ -35,8 +35,7 @@ class Sampler {
     void find_processes();
     void read_counters();
     void name_culprits();
-    [[nodiscard]] wire::Vm to_vm(const Domain& domain,
-                                 std::chrono::steady_clock::time_point now) const;
+    [[nodiscard]] wire::Vm to_vm(Domain& domain, std::chrono::steady_clock::time_point now) const;
     void name_culprit(const BlockCulprit& culprit, std::vector<wire::BlockCounters>& blocks) const;
 
     Options options_;
@@ -50,8 +49,8 @@ class Sampler {
     DomainList domains_;
     VmRates rates_;
     SourceReport report_;
-    ByProcess<const VmCounters*> counters_;
-    ByProcess<std::string> uuids_;  // of the VMs that run
+    ByProcess<VmCounters*> counters_;  // in `report_`
+    ByProcess<std::string> uuids_;     // of the VMs that run
     std::vector<ProcessKey> watched_;
     std::optional<std::chrono::steady_clock::time_point> last_;
     std::map<std::string, std::string> missing_;

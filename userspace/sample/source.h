@@ -104,7 +104,8 @@ class VmSource {
     // Whether what candidates() gives is in ascending order and lives.
     [[nodiscard]] virtual bool candidates_live() const { return false; }
 
-    // Counts these processes from now on, and no others. Called when the set changes.
+    // Counts these processes, in ascending order, from now on, and no others. Called when the set
+    // changes.
     virtual Result<void> watch(std::span<const ProcessKey> processes) = 0;
 
     // Reads the counters of the watched processes; one that has gone is left out.

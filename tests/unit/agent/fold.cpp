@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <utility>
+#include <vector>
+
 using namespace virtpulse::agent;
 
 namespace {
@@ -43,6 +46,49 @@ TEST_CASE("a VM's use is that of its living and ended threads, less what came be
     CHECK(uses[0].use.switches == 7 + 6 - 1);
     CHECK(uses[0].threads == 2);
     CHECK(uses[1].use.run_ns == 50);
+}
+
+TEST_CASE("threads that come, end and change places are found at the next sample") {
+    vp_vm vm{};
+    vm.threads = 2;
+    vp_vm other{};
+    other.threads = 1;
+    std::vector<VmRow> rows{{10, vm}, {20, other}};
+    std::vector<vp_thread> threads{
+        thread(10, 10, 100), {}, thread(10, 11, 200), thread(20, 20, 50)};
+    Fold fold;
+    for (int i = 0; i < 3; ++i)
+        CHECK(fold.fold(rows, threads, nobody_runs)[0].use.run_ns == 300);
+    threads[2].run_ns = 250;
+    CHECK(fold.fold(rows, threads, nobody_runs)[0].use.run_ns == 350);
+    threads[1] = thread(10, 12, 7);  // born
+    rows[0].vm.threads = 3;
+    CHECK(fold.fold(rows, threads, nobody_runs)[0].use.run_ns == 357);
+    threads[1] = thread(10, 13, 9);  // ended, and another one born
+    CHECK(fold.fold(rows, threads, nobody_runs)[0].use.run_ns == 359);
+    threads[1] = {};
+    rows[0].vm.threads = 2;
+    CHECK(fold.fold(rows, threads, nobody_runs)[0].use.run_ns == 350);
+    std::swap(rows[0], rows[1]);  // as a map gives them in any order
+    const auto uses = fold.fold(rows, threads, nobody_runs);
+    CHECK(uses[0].use.run_ns == 50);
+    CHECK(uses[1].threads == 2);
+    CHECK(fold.place_of_vm(10) == 1);
+    CHECK(!fold.place_of_vm(30));
+}
+
+TEST_CASE("a thread that the kernel did not count is found some samples later") {
+    vp_vm vm{};
+    vm.threads = 1;
+    const VmRow rows[] = {{10, vm}};
+    std::vector<vp_thread> threads{thread(10, 10, 100), {}};
+    Fold fold;
+    CHECK(fold.fold(rows, threads, nobody_runs)[0].threads == 1);
+    threads[1] = thread(10, 11, 200);
+    std::uint64_t found = 0;
+    for (unsigned i = 0; i < Fold::scan_every; ++i)
+        found = fold.fold(rows, threads, nobody_runs)[0].threads;
+    CHECK(found == 2);
 }
 
 TEST_CASE("a thread on a CPU is asked what it has used by now") {

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <numeric>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
 
 using namespace virtpulse::agent;
 namespace wire = virtpulse::wire;
@@ -13,6 +17,7 @@ vp_thread thread(std::uint32_t tgid, std::uint32_t tid) {
     vp_thread t{};
     t.tid = tid;
     t.tgid = tgid;
+    t.switches = 1;
     return t;
 }
 
@@ -52,8 +57,9 @@ TEST_CASE("a VM's waits are those of its living and ended threads") {
     const auto uses = fold.fold(vms, threads, [](auto, auto) { return std::nullopt; });
     REQUIRE(fold.places().size() == 4);
     threads[5].tid = 0;  // it has ended since
-    std::vector<vp_history> sums(5);
-    fold_waits(uses, fold.places(), threads, waits, rows, sums);
+    WaitSums wait_sums;
+    CHECK(wait_sums.needs_ended(uses));
+    const auto sums = wait_sums.advance(uses, fold.places(), threads, waits, rows);
     REQUIRE(sums.size() == 2);
     const auto& sum = sums[1];
     CHECK(sum.counts[5] == 5);
@@ -67,25 +73,100 @@ TEST_CASE("a VM's waits are those of its living and ended threads") {
     CHECK(sums[0].merged == 0);
 }
 
-TEST_CASE("rows of culprits grow by what they have more than when they were read last") {
-    CulpritTable table;
-    table.note(row(10, 20, "", 100));
-    table.note(row(10, 0, "cc1plus", 50));
-    table.note(row(11, 20, "", 7));
-    CHECK(table.size() == 3);
-    REQUIRE(table.of(10).size() == 2);
-    CHECK(table.of(10)[0].grown_ns == 100);
-    table.note(row(10, 20, "", 130));
-    CHECK(table.of(10)[0].grown_ns == 30);
-    CHECK(table.of(10)[0].culprit.ns == 130);
-    CHECK(table.of(10)[1].grown_ns == 50);  // not read since
-    table.note(row(10, 20, "", 130));
-    CHECK(table.of(10)[0].grown_ns == 0);
-    table.remove(row(10, 20, "", 0).key);
-    CHECK(table.of(10).size() == 1);
-    table.keep_victims([](std::uint32_t tgid) { return tgid != 10; });
-    CHECK(table.of(10).empty());
-    CHECK(table.size() == 1);
+namespace {
+
+// The records of the threads of VM 10, of which any can do something between two samples.
+struct Waiting {
+    std::uint64_t vm_ns() {
+        std::vector<VmRow> vms{{10, vm}};
+        if (other_vm) vms.insert(vms.begin(), {20, {}});
+        const auto uses = fold.fold(vms, threads, [](auto, auto) { return std::nullopt; });
+        if (std::exchange(end_while_read, false)) end(3);
+        using Ended = std::span<const EndedWaitsRow>;
+        const auto read = sums.needs_ended(uses) ? std::optional<Ended>({&ended, 1}) : std::nullopt;
+        asked_ended = read.has_value();
+        return sums.advance(uses, fold.places(), threads, waits, read).back().by[VP_BY_VM].ns;
+    }
+    // One that ran waits for `ns` more.
+    void come_on(std::size_t place, std::uint64_t ns) {
+        threads[place].on_cpu = 1;
+        ++threads[place].switches;
+        threads[place].run_delay_ns += ns;
+        waits[place].all.by[VP_BY_VM].ns += ns;
+    }
+    // As the kernel side does: to the VM's ended, then the place is free, then the VM's own row.
+    void end(std::size_t place) {
+        add_history(ended.history, waits[place].all);
+        threads[place].tid = 0;
+        vm.ended_switches += threads[place].switches;
+        --vm.threads;
+    }
+    vp_vm vm = [] {
+        vp_vm made{};
+        made.threads = 3;
+        return made;
+    }();
+    std::vector<vp_thread> threads{thread(10, 10), {}, thread(10, 11), thread(10, 12)};
+    std::vector<vp_wait> waits{
+        wait(1, 1, VP_BY_VM, 100), {}, wait(1, 1, VP_BY_VM, 20), wait(1, 1, VP_BY_VM, 3)};
+    EndedWaitsRow ended{10, {}};
+    Fold fold;
+    WaitSums sums;
+    bool other_vm = false;
+    bool asked_ended = false;
+    bool end_while_read = false;
+};
+
+}  // namespace
+
+TEST_CASE("what a thread waited for is read again when it ran or waited, and until it is settled") {
+    Waiting vm;
+    CHECK(vm.vm_ns() == 123);
+    CHECK(vm.asked_ended);
+    vm.waits[0].all.by[VP_BY_VM].ns += 1'000'000;  // nothing says that there is more
+    CHECK(vm.vm_ns() == 123);
+    CHECK(!vm.asked_ended);
+    vm.come_on(0, 500);
+    CHECK(vm.vm_ns() == 1'000'623);
+    vm.waits[0].all.by[VP_BY_VM].ns += 7;  // the rest of the same wait, charged while we looked
+    vm.threads[0].on_cpu = 0;
+    CHECK(vm.vm_ns() == 1'000'630);
+    vm.threads[2].run_delay_ns += 40;  // moved while it waits
+    vm.waits[2].all.by[VP_BY_VM].ns += 40;
+    CHECK(vm.vm_ns() == 1'000'670);
+}
+
+TEST_CASE("a thread that ends while a sample is taken is never counted twice") {
+    Waiting vm;
+    CHECK(vm.vm_ns() == 123);
+    vm.end_while_read = true;
+    CHECK(vm.vm_ns() == 120);
+    CHECK(vm.vm_ns() == 123);
+    Waiting first;
+    first.end_while_read = true;  // and it is among the ended by now
+    CHECK(first.vm_ns() == 123);
+}
+
+TEST_CASE("what a thread waited for stays its VM's when it ends, and another one gets its place") {
+    Waiting vm;
+    CHECK(vm.vm_ns() == 123);
+    vm.end(2);
+    CHECK(vm.vm_ns() == 123);
+    CHECK(vm.asked_ended);
+    CHECK(vm.vm_ns() == 123);
+    CHECK(!vm.asked_ended);
+    vm.threads[2] = thread(10, 13);
+    vm.waits[2] = wait(1, 1, VP_BY_VM, 50);
+    ++vm.vm.threads;
+    CHECK(vm.vm_ns() == 173);
+    vm.end(2);
+    vm.threads[2] = thread(10, 14);  // between two samples
+    vm.waits[2] = wait(1, 1, VP_BY_VM, 6);
+    ++vm.vm.threads;
+    CHECK(vm.vm_ns() == 179);
+    vm.other_vm = true;  // the sums are made anew
+    CHECK(vm.vm_ns() == 179);
+    CHECK(vm.asked_ended);
 }
 
 TEST_CASE("quantiles are of what is new, and a first look has none") {
@@ -123,13 +204,13 @@ TEST_CASE("the worst culprits of the last interval come before those of all time
     history.by[VP_BY_VM] = {10'100, 5};    // in rows of their own
     history.by[VP_BY_HOST] = {20'000, 5};  // likewise
     CulpritTable rows;
-    rows.note(row(10, 20, "", 10'000));
-    rows.note(row(10, 30, "", 100));
-    rows.note(row(10, 0, "cc1plus", 20'000));
+    rows.note(row(10, 20, "", 10'000), {});
+    rows.note(row(10, 30, "", 100), {});
+    rows.note(row(10, 0, "cc1plus", 20'000), {});
     memory.advance(history, rows.of(10));
-    rows.note(row(10, 20, "", 10'000));
-    rows.note(row(10, 30, "", 150));
-    rows.note(row(10, 0, "cc1plus", 20'000));
+    rows.note(row(10, 20, "", 10'000), {});
+    rows.note(row(10, 30, "", 150), {});
+    rows.note(row(10, 0, "cc1plus", 20'000), {});
     history.by[VP_BY_QUOTA].ns += 20;
     history.by[VP_BY_KERNEL] = {10, 1};
     history.by[VP_BY_IDLE] = {5, 1};

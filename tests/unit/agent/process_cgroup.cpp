@@ -29,6 +29,10 @@ void set_mounts(const FakeTree& tree, bool with_blkio) {
     tree.write("proc/self/mountinfo", text);
 }
 
+std::vector<std::uint64_t> block_cgroups(const Root& root, pid_t pid) {
+    return own_block_cgroups(root, read_cgroup_mounts(root), pid);
+}
+
 std::vector<std::uint64_t> sorted(std::vector<std::uint64_t> ids) {
     std::ranges::sort(ids);
     return ids;
@@ -97,32 +101,32 @@ TEST_CASE("cgroup ids of a VM that has a directory to itself") {
 
     SECTION("v1") {
         set_mounts(tree, true);
-        CHECK(own_block_cgroups(tree.root(), 7) == std::vector{inode(tree, v1)});
+        CHECK(block_cgroups(tree.root(), 7) == std::vector{inode(tree, v1)});
     }
     SECTION("v2, with what libvirt nests in it") {
         set_mounts(tree, false);
-        CHECK(sorted(own_block_cgroups(tree.root(), 7)) ==
+        CHECK(sorted(block_cgroups(tree.root(), 7)) ==
               sorted({inode(tree, v2), inode(tree, v2 + "/libvirt"),
                       inode(tree, v2 + "/libvirt/emulator"), inode(tree, v2 + "/libvirt/vcpu0")}));
     }
     SECTION("another process in it, however deep") {
         set_mounts(tree, false);
         tree.write(v2 + "/libvirt/emulator/cgroup.procs", "7\n8\n");
-        CHECK(own_block_cgroups(tree.root(), 7).empty());
+        CHECK(block_cgroups(tree.root(), 7).empty());
     }
     SECTION("another process in a directory that libvirt made for the VM works for it") {
         set_mounts(tree, true);
         tree.write(v1 + "/cgroup.procs", "7\n8\n");
-        CHECK(own_block_cgroups(tree.root(), 7) == std::vector{inode(tree, v1)});
+        CHECK(block_cgroups(tree.root(), 7) == std::vector{inode(tree, v1)});
     }
     SECTION("the directory or the process has gone") {
         set_mounts(tree, true);
         tree.remove(v1);
-        CHECK(own_block_cgroups(tree.root(), 7).empty());
-        CHECK(own_block_cgroups(tree.root(), 9).empty());
+        CHECK(block_cgroups(tree.root(), 7).empty());
+        CHECK(block_cgroups(tree.root(), 9).empty());
     }
     SECTION("no cgroups") {
-        CHECK(own_block_cgroups(tree.root(), 7).empty());
+        CHECK(block_cgroups(tree.root(), 7).empty());
     }
 }
 
@@ -132,7 +136,7 @@ TEST_CASE("a hierarchy of which only a part is mounted") {
                                           " rw - cgroup2 cgroup2 rw\n");
     tree.write("sys/cg/vm/cgroup.procs", "7\n");
     tree.write("proc/7/cgroup", "0::/docker/1/vm\n");
-    CHECK(own_block_cgroups(tree.root(), 7) == std::vector{inode(tree, "sys/cg/vm")});
+    CHECK(block_cgroups(tree.root(), 7) == std::vector{inode(tree, "sys/cg/vm")});
     tree.write("proc/7/cgroup", "0::/docker/12/vm\n");
-    CHECK(own_block_cgroups(tree.root(), 7).empty());
+    CHECK(block_cgroups(tree.root(), 7).empty());
 }

@@ -23,11 +23,15 @@ class Records {
         wait.cpu_plus_1 = cpu + 1;
         threads.push_back(thread);
         waits.push_back(wait);
-        uses.push_back({tgid, tid, static_cast<std::uint32_t>(threads.size() - 1), {100, 10, 1}});
+        uses.push_back({tgid,
+                        tid,
+                        static_cast<std::uint32_t>(threads.size() - 1),
+                        tgid / 10 - 1,
+                        {100, 10, 1}});
         return uses.back().place;
     }
     VcpuFigures::Result advance() {
-        return figures.advance(uses, threads, waits, [this](auto, auto tid) {
+        return figures.advance(uses, 2, threads, waits, [this](auto, auto tid) {
             ++asked;
             return tid == 99 ? std::optional<std::uint64_t>(4) : std::nullopt;
         });
@@ -59,37 +63,38 @@ TEST_CASE("vCPUs by number, with the quantiles of what is new") {
     records.add(20, 21, "CPU 0/KVM", 1);
     records.waits[one].all.counts[20] = 1000;
     const auto first = records.advance();
-    REQUIRE(first.by_tgid.size() == 2);
-    REQUIRE(first.by_tgid.at(10).size() == 2);
-    CHECK(first.by_tgid.at(10)[0].number == 0);
-    CHECK(first.by_tgid.at(10)[1].number == 1);
-    CHECK(first.by_tgid.at(10)[1].cpu_ns == 100);
-    CHECK(first.by_tgid.at(10)[1].run_delay_ns == 10);
-    CHECK(!first.by_tgid.at(10)[1].wait_p50_ns);
+    REQUIRE(first.by_vm.size() == 2);
+    CHECK(first.by_vm[1].size() == 1);
+    REQUIRE(first.by_vm[0].size() == 2);
+    CHECK(first.by_vm[0][0].number == 0);
+    CHECK(first.by_vm[0][1].number == 1);
+    CHECK(first.by_vm[0][1].cpu_ns == 100);
+    CHECK(first.by_vm[0][1].run_delay_ns == 10);
+    CHECK(!first.by_vm[0][1].wait_p50_ns);
     CHECK(first.ran.size() == 3);
 
     records.waits[one].all.counts[1] = 10;
     records.uses[one].use = {150, 20, 11};
     const auto second = records.advance();
-    CHECK(second.by_tgid.at(10)[1].wait_p50_ns == 1536);
-    CHECK(second.by_tgid.at(10)[1].wait_p99_ns.has_value());
-    CHECK(!second.by_tgid.at(10)[0].wait_p50_ns);
+    CHECK(second.by_vm[0][1].wait_p50_ns == 1536);
+    CHECK(second.by_vm[0][1].wait_p99_ns.has_value());
+    CHECK(!second.by_vm[0][0].wait_p50_ns);
     REQUIRE(second.ran.size() == 1);
     CHECK(second.ran[0].vm == 10);
     CHECK(second.ran[0].cpu == 0);
-    CHECK(!records.advance().by_tgid.at(10)[1].wait_p99_ns);
+    CHECK(!records.advance().by_vm[0][1].wait_p99_ns);
     CHECK(records.asked == 0);
 }
 
 TEST_CASE("a thread whose record has its maker's name is asked for once, and few at a time") {
     Records records;
     records.add(10, 99, "qemu-system-x86", 0);
-    CHECK(records.advance().by_tgid.at(10).at(0).number == 4);
+    CHECK(records.advance().by_vm[0].at(0).number == 4);
     records.advance();
     CHECK(records.asked == 1);
     for (std::uint32_t tid = 100; tid < 300; ++tid)
         records.add(10, tid, "qemu-system-x86", 0);
-    CHECK(records.advance().by_tgid.at(10).size() == 1);  // without a number it is not told
+    CHECK(records.advance().by_vm[0].size() == 1);  // without a number it is not told
     CHECK(records.asked == 1 + VcpuFigures::most_asked);
 }
 
@@ -102,8 +107,8 @@ TEST_CASE("a place that another thread got begins anew") {
     records.waits[place].all.counts[1] = 20;
     records.uses[place].use.switches = 7;
     const auto now = records.advance();
-    CHECK(!now.by_tgid.at(10)[0].wait_p50_ns);
+    CHECK(!now.by_vm[0][0].wait_p50_ns);
     CHECK(now.ran.size() == 1);
     records.uses.clear();
-    CHECK(records.advance().by_tgid.empty());
+    CHECK(records.advance().by_vm[0].empty());
 }
