@@ -20,8 +20,6 @@ Result<> make_default_directory() {
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
-    const auto udp = resolve(options.udp);
-    if (!udp) return udp.error();
     const auto tcp = resolve(options.tcp);
     if (!tcp) return tcp.error();
 
@@ -38,7 +36,11 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
     auto gate = Gate::open(options.gate);
     if (!gate) return gate.error();
     c.gate_ = std::move(*gate);
-    c.questions_ = std::make_unique<Questions>(c.grid_, c.counters_, c.archive_.get());
+    if (options.front) {
+        c.front_ = std::make_unique<Front>(*options.front, c.arrivals_, c.counters_);
+    }
+    c.questions_ =
+        std::make_unique<Questions>(c.grid_, c.counters_, c.archive_.get(), c.front_.get());
     auto relay = Relay::start(*tcp, tls, c.grid_, c.counters_, *c.questions_);
     if (!relay) return relay.error();
     c.relay_ = std::move(*relay);
@@ -53,11 +55,8 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
         Keeper::Sinks{[&c](const auto& publications) { c.relay_->publish(publications); },
                       [put](ArrivalPtr arrival) { put(std::move(arrival)); },
                       [put](Event event) { put(std::move(event)); }});
-    for (unsigned i = 0; i < options.receivers; ++i) {
-        auto receiver =
-            Receiver::start(*udp, *c.gate_, c.arrivals_, c.counters_, options.receivers > 1);
-        if (!receiver) return receiver.error();
-        c.receivers_.push_back(std::move(*receiver));
+    if (!options.front) {
+        if (auto started = c.start_ingest(options); !started) return started.error();
     }
     if (options.remote_write) {
         c.remote_write_ =
@@ -66,13 +65,14 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
                      options.remote_write->every.count());
     }
 
-    spdlog::info("frames on UDP {} ({} KiB of buffer), viewers on TCP {}{}, {}", udp->text(),
-                 c.receivers_.front()->buffer_bytes() / 1024, tcp->text(),
+    spdlog::info("viewers on TCP {}{}, {}", tcp->text(),
                  !options.tls                     ? ""
                  : options.tls->client_ca.empty() ? " (TLS)"
                                                   : " (TLS, with certificates of theirs)",
-                 options.database ? "database " + *options.database
-                                  : std::string("nothing is stored (--db none)"));
+                 options.front ? std::to_string(options.front->collectors.size()) +
+                                     " collectors behind this one"
+                 : options.database ? "database " + *options.database
+                                    : std::string("nothing is stored (--db none)"));
     if (const auto keys = c.gate_->keys()) {
         spdlog::info("{} keys for sealed frames; plain ones are {}; what has been seen is {}",
                      keys->size(), options.gate.take_plain ? "taken too" : "refused",
@@ -80,6 +80,19 @@ Result<std::unique_ptr<Collector>> Collector::start(const Options& options) {
                                               : "forgotten at the end (--replay-file keeps it)");
     }
     return collector;
+}
+
+Result<> Collector::start_ingest(const Options& options) {
+    const auto udp = resolve(options.udp);
+    if (!udp) return udp.error();
+    for (unsigned i = 0; i < options.receivers; ++i) {
+        auto receiver = Receiver::start(*udp, *gate_, arrivals_, counters_, options.receivers > 1);
+        if (!receiver) return receiver.error();
+        receivers_.push_back(std::move(*receiver));
+    }
+    spdlog::info("frames on UDP {} ({} KiB of buffer)", udp->text(),
+                 receivers_.front()->buffer_bytes() / 1024);
+    return {};
 }
 
 void Collector::renew() {
@@ -131,12 +144,14 @@ Result<> Collector::start_http(const Options& options, TlsContext tls) {
 void Collector::stop() {
     // Along the flow, so that each hands on what it has.
     if (archive_) archive_->interrupt();
+    if (front_) front_->interrupt();
     receivers_.clear();
     remote_write_.reset();
     keeper_.reset();
     store_.reset();
     http_.reset();
     relay_.reset();
+    front_.reset();
     archive_.reset();
 }
 

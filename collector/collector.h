@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "collector/counters.h"
 #include "collector/export/remote_write.h"
+#include "collector/front/front.h"
 #include "collector/grid/keeper.h"
 #include "collector/ingest/receiver.h"
 #include "collector/options.h"
@@ -19,7 +20,8 @@
 
 namespace virtpulse::collector {
 
-// Threads: one or more receivers -> keeper -> store and relay; archive and HTTP beside them.
+// Threads: one or more receivers, or a front -> keeper -> store and relay; archive and HTTP beside
+// them.
 // Between them are bounded queues, so that none waits for another.
 class Collector {
   public:
@@ -41,6 +43,7 @@ class Collector {
     void renew_keys();
     void renew_tls();
     Result<> open_store(const Options& options);
+    Result<> start_ingest(const Options& options);
     Result<> start_http(const Options& options, TlsContext tls);
 
     const std::optional<PortTls> tls_;
@@ -49,6 +52,7 @@ class Collector {
     ArrivalQueue arrivals_{std::size_t{64} << 20};
     std::unique_ptr<Store> store_;      // nothing with --db none
     std::unique_ptr<Archive> archive_;  // the same
+    std::unique_ptr<Front> front_;      // nothing without --behind
     std::unique_ptr<Questions> questions_;
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<Http> http_;                 // nothing with --http none

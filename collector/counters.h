@@ -34,7 +34,8 @@ inline void add(Count& count, std::uint64_t by = 1) {
     count.fetch_add(by, std::memory_order_relaxed);
 }
 
-// Once the queues are empty: datagrams = frames + all faults + all refusals.
+// Once the queues are empty: datagrams = frames + all faults + all refusals. A front takes no
+// datagrams: its frames are what the collectors behind it relayed.
 struct Counters {
     Count datagrams = 0;
     Count datagram_bytes = 0;
@@ -54,6 +55,9 @@ struct Counters {
     Count remote_write_dropped_samples = 0;  // made room for newer ones
     Count remote_write_retries = 0;
     Count remote_write_queued_bytes = 0;
+
+    Count collectors_behind = 0;  // 0 where this is no front
+    Count collectors_connected = 0;
 
     Count viewers = 0;  // connected now
     Count viewers_refused = 0;

@@ -27,6 +27,8 @@ Examples:
                                                take sealed frames from anywhere
   virtpulse-collector --tls-cert grid1.crt --tls-key grid1.key --tls-client-ca viewers.crt
                       --tcp 0.0.0.0            let in viewers with a certificate
+  virtpulse-collector --behind grid1 --behind grid2
+                                               answer for both, and relay what they relay
   virtpulse-collector --allow-plain --udp 0.0.0.0 --tcp 0.0.0.0
                                                take frames and viewers from a trusted network
 A configuration file (--config) holds the same names, one a line: udp = "127.0.0.1:55000"
@@ -62,7 +64,7 @@ Result<ExtraLabel> parse_label(const std::string& text) {
         return Error{"'" + text + "' is not NAME=VALUE with a name of letters, digits and '_'"};
     }
     for (const auto* const taken :
-         {"__name__", "domain", "host", "reason", "target_device", "uuid"}) {
+         {"__name__", "by", "device", "domain", "host", "reason", "resource", "uuid"}) {
         if (name == taken) return Error{"the label " + name + " is one of the metrics' own"};
     }
     return ExtraLabel{name, text.substr(equals + 1)};
@@ -104,6 +106,56 @@ Result<RemoteWriteOptions> remote_write_options(const RemoteWriteText& text) {
     return options;
 }
 
+struct FrontText {
+    std::vector<std::string> behind;
+    link::LinkTls tls;
+};
+
+// What a front does not do itself is wrong with it.
+void add_front(CLI::App& app, FrontText& text) {
+    auto* const behind =
+        app.add_option("--behind", text.behind,
+                       "be a front: relay what this collector relays, and answer for its hosts; "
+                       "may be repeated. A front takes no frames of agents and stores nothing")
+            ->check(endpoint_check(viewer_port))
+            ->type_name("HOST[:PORT]");
+    for (const auto* const other : {"--udp", "--db", "--key-file", "--take-plain", "--replay-file",
+                                    "--receivers", "--remote-write"})
+        behind->excludes(app.get_option(other));
+    auto* const ca =
+        app.add_option("--behind-ca", text.tls.ca,
+                       "speak TLS with the collectors behind, whose certificates are of a CA in "
+                       "this file, or with 'system' of one that this machine trusts")
+            ->type_name("FILE")
+            ->needs(behind);
+    auto* const certificate = app.add_option("--behind-cert", text.tls.own.certificate,
+                                             "certificate to show to those that ask for one (PEM)")
+                                  ->type_name("FILE")
+                                  ->needs(ca);
+    auto* const key = app.add_option("--behind-key", text.tls.own.key,
+                                     "its key (PEM); only its owner may read it")
+                          ->type_name("FILE")
+                          ->needs(certificate);
+    certificate->needs(key);
+}
+
+// Of addresses that were checked one by one.
+Result<FrontOptions> front_options(const FrontText& text) {
+    FrontOptions options;
+    for (const auto& each : text.behind) {
+        auto endpoint = *parse_endpoint(each, viewer_port);
+        if (std::ranges::find(options.collectors, endpoint) != options.collectors.end()) {
+            return Error{"--behind: " + endpoint.text() + " is there twice"};
+        }
+        options.collectors.push_back(std::move(endpoint));
+    }
+    if (options.collectors.size() > most_behind) {
+        return Error{"--behind: more than " + std::to_string(most_behind) + " collectors"};
+    }
+    if (!text.tls.ca.empty()) options.tls = text.tls;
+    return options;
+}
+
 void add_keep(CLI::App& app, const std::string& flag, std::chrono::seconds& keep,
               const std::string& what, const std::string& standard) {
     app.add_option_function<std::uint64_t>(
@@ -133,11 +185,13 @@ Result<> check_addresses(const Options& options) {
         options.allow_plain || (options.gate.key_file && !options.gate.take_plain);
     const bool knows_viewers =
         options.allow_plain || (options.tls && !options.tls->client_ca.empty());
-    if (auto good = check_address(
-            "--udp ", options.udp, knows_frames,
-            "plain frames are not authenticated: give --key-file without --take-plain");
-        !good) {
-        return good;
+    if (!options.front) {
+        if (auto good = check_address(
+                "--udp ", options.udp, knows_frames,
+                "plain frames are not authenticated: give --key-file without --take-plain");
+            !good) {
+            return good;
+        }
     }
     if (auto good =
             check_address("--tcp ", options.tcp, knows_viewers,
@@ -160,6 +214,10 @@ Result<> check_files(const Options& options) {
         if (const auto tls = tls_server(options.tls->own, options.tls->client_ca); !tls) {
             return tls.error();
         }
+    }
+    if (options.front && options.front->tls) {
+        const auto& tls = *options.front->tls;
+        if (const auto made = tls_client(tls.ca, tls.own); !made) return made.error();
     }
     return {};
 }
@@ -268,6 +326,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--log-level", options.log_level, "debug, info, warning or error")
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
         ->capture_default_str();
+    FrontText front;
+    add_front(app, front);
     app.set_config("--config", "", "file with options (INI or TOML)")->type_name("FILE");
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.add_flag("--check-config", check_config, "only check the options, then exit")
@@ -290,7 +350,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     options.http = std::nullopt;
     if (http != "none") options.http = *parse_endpoint(http, http_port);
     options.default_database = database == default_database;
-    if (database != "none") options.database = database;
+    if (database != "none" && front.behind.empty()) options.database = database;
     options.gate.max_skew = std::chrono::seconds(max_skew_s);
     if (!remote_write.url.empty()) {
         auto parsed = remote_write_options(remote_write);
@@ -299,6 +359,14 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
             return wrong_use;
         }
         options.remote_write = std::move(*parsed);
+    }
+    if (!front.behind.empty()) {
+        auto parsed = front_options(front);
+        if (!parsed) {
+            std::fprintf(stderr, "virtpulse-collector: %s\n", parsed.error().message.c_str());
+            return wrong_use;
+        }
+        options.front = std::move(*parsed);
     }
     if (!key_file.empty()) options.gate.key_file = key_file;
     if (!tls.own.certificate.empty()) options.tls = std::move(tls);

@@ -8,6 +8,7 @@
 #include "base/endpoint.h"
 #include "base/tls.h"
 #include "collector/export/remote_write.h"
+#include "collector/front/front.h"
 #include "collector/ingest/gate.h"
 #include "collector/store/retention.h"
 
@@ -34,6 +35,7 @@ struct Options {
     GateRules gate;
     unsigned receivers = 1;  // threads
     std::optional<RemoteWriteOptions> remote_write;
+    std::optional<FrontOptions> front;  // then there are neither UDP nor a database
     std::string log_level = "info";
 };
 

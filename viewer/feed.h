@@ -18,12 +18,16 @@
 
 #include "base/endpoint.h"
 #include "base/result.h"
-#include "viewer/link/connection.h"
+#include "link/connection.h"
 #include "viewer/model/grid.h"
 #include "viewer/picture.h"
 #include "wire/frame_codec.h"
 
 namespace virtpulse::viewer {
+
+using link::Connection;
+using link::Inquiries;
+using link::LinkTls;
 
 inline constexpr std::size_t most_collectors = 64;
 

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "base/endpoint.h"
-#include "viewer/link/connection.h"
+#include "link/connection.h"
 
 namespace virtpulse::viewer {
+
+using link::LinkTls;
 
 enum class Mode : std::uint8_t { list, json, csv, terminal };
 

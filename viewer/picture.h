@@ -6,10 +6,13 @@
 #include <string_view>
 #include <vector>
 
-#include "viewer/link/status.h"
+#include "link/status.h"
 #include "viewer/model/grid.h"
 
 namespace virtpulse::viewer {
+
+using link::LinkState;
+using link::LinkStatus;
 
 struct Totals {
     std::size_t hosts = 0;

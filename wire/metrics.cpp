@@ -167,16 +167,18 @@ void put_pressure(MetricSink& sink, const MetricDomain& domain) {
     }
 }
 
+// Not libvirt_domain_block_stats_*: those are requests of the guest to one of its disks. With eBPF
+// these are requests to a device of the host, for whatever the VM did there, and some are merged.
 constexpr Figure<BlockCounters> block_figures[] = {
-    {{"libvirt_domain_block_stats_read_bytes_total", counter, "Bytes read."},
+    {{"virtpulse_domain_block_read_bytes_total", counter, "Bytes read."},
      [](const BlockCounters& b) { return real(b.read_bytes); }},
-    {{"libvirt_domain_block_stats_read_requests_total", counter, "Reads."},
+    {{"virtpulse_domain_block_read_requests_total", counter, "Reads."},
      [](const BlockCounters& b) { return real(b.read_ops); }},
-    {{"libvirt_domain_block_stats_write_bytes_total", counter, "Bytes written."},
+    {{"virtpulse_domain_block_write_bytes_total", counter, "Bytes written."},
      [](const BlockCounters& b) { return real(b.write_bytes); }},
-    {{"libvirt_domain_block_stats_write_requests_total", counter, "Writes."},
+    {{"virtpulse_domain_block_write_requests_total", counter, "Writes."},
      [](const BlockCounters& b) { return real(b.write_ops); }},
-    {{"libvirt_domain_block_stats_flush_requests_total", counter, "Flushes."},
+    {{"virtpulse_domain_block_flush_requests_total", counter, "Flushes."},
      [](const BlockCounters& b) { return real(b.flush_ops); }},
     {{"virtpulse_domain_block_discard_requests_total", counter, "Discards."},
      [](const BlockCounters& b) { return real(b.discard_ops); }},
@@ -208,9 +210,9 @@ void put_blocks(MetricSink& sink, const Figure<BlockCounters>& figure, const Met
         const bool was_there = std::ranges::any_of(
             blocks.first(i), [&](const auto& other) { return other.device == blocks[i].device; });
         if (was_there) continue;
-        const MetricLabel labels[] = {{"domain", domain.vm->name},
+        const MetricLabel labels[] = {{"device", blocks[i].device},
+                                      {"domain", domain.vm->name},
                                       {"host", domain.host},
-                                      {"target_device", blocks[i].device},
                                       {"uuid", domain.vm->uuid}};
         sink.sample(labels, *value);
     }

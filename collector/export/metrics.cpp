@@ -131,13 +131,21 @@ void put_own_metrics(MetricSink& sink, const Counters& counters, std::size_t omi
     count("virtpulse_relayed_messages_total", "Frames sent to viewers.", counters.relayed_messages);
     count("virtpulse_skipped_messages_total", "Frames that a slow viewer was not sent.",
           counters.skipped_messages);
+    if (counters.collectors_behind.load() > 0) {
+        level("virtpulse_collectors_behind", "Collectors that this one is in front of.",
+              static_cast<double>(counters.collectors_behind.load()));
+        level("virtpulse_collectors_connected", "Those of them that answer.",
+              static_cast<double>(counters.collectors_connected.load()));
+    }
     level("virtpulse_omitted_domains", "VMs that are left out here, as there are too many.",
           static_cast<double>(omitted_domains));
 }
 
 std::string metrics_text(SharedGrid& grid, const Counters& counters,
                          wire::ExpositionFormat format) {
-    auto hosts = view_hosts(grid);
+    // Of hosts the collectors tell that have them: twice they would be two series.
+    const bool is_front = counters.collectors_behind.load() > 0;
+    auto hosts = is_front ? std::vector<HostView>() : view_hosts(grid);
     std::size_t exported = 0;
     std::size_t omitted = 0;
     for (auto& host : hosts) {

@@ -22,7 +22,10 @@ Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& e
     };
 
     const auto boot = frame.host.ext ? frame.host.ext->boot : std::nullopt;
-    const auto verdict = host->sequence.take(arrival.sequence, boot, frame.host.time);
+    // What a collector relayed was judged there: it only has to be newer than what is known.
+    const auto verdict = arrival.sequence
+                             ? host->sequence.take(*arrival.sequence, boot, frame.host.time)
+                             : SequenceVerdict::in_order;
     if (verdict == SequenceVerdict::duplicate) return refuse(Refusal::duplicate);
     if (verdict == SequenceVerdict::behind_window) return refuse(Refusal::behind_window);
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "wire/frame.h"
@@ -14,8 +15,8 @@ namespace virtpulse::collector {
 using LiveMessage = std::shared_ptr<const std::string>;
 
 struct Arrival {
-    std::uint32_t sequence = 0;
-    std::int64_t received_ms = 0;  // ms since the Unix epoch, by this machine's clock
+    std::optional<std::uint32_t> sequence;  // none where another collector relayed it
+    std::int64_t received_ms = 0;           // ms since the Unix epoch, by this machine's clock
     wire::Frame frame;
     LiveMessage message;
 };

@@ -218,7 +218,8 @@ Result<Answer> Archive::events(const Parameters& parameters) {
             break;
         }
         last = std::to_string(statement->integer(0)) + ':' + std::to_string(statement->integer(1));
-        Json event{{"time", static_cast<double>(statement->integer(0)) / 1000},
+        Json event{{"id", last},
+                   {"time", static_cast<double>(statement->integer(0)) / 1000},
                    {"kind", statement->text(2)},
                    {"host", statement->text(3)}};
         const std::pair<const char*, int> optional[] = {{"uuid", 4}, {"name", 5}, {"detail", 6}};

@@ -78,7 +78,8 @@ Json Live::about() const {
     return {{"name", "virtpulse-collector"},
             {"version", VIRTPULSE_VERSION},
             {"api", "v1"},
-            {"store", has_store_}};
+            {"store", has_store_},
+            {"front", is_front_}};
 }
 
 Json Live::hosts(std::string_view after) const {

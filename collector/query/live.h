@@ -14,8 +14,8 @@ inline constexpr std::size_t hosts_in_an_answer = 1000;
 class Live {
   public:
     // All outlive it.
-    Live(SharedGrid& grid, const Counters& counters, bool has_store)
-        : grid_(grid), counters_(counters), has_store_(has_store) {}
+    Live(SharedGrid& grid, const Counters& counters, bool has_store, bool is_front)
+        : grid_(grid), counters_(counters), has_store_(has_store), is_front_(is_front) {}
 
     // Operations: about, hosts, host, domain, status, stats.
     [[nodiscard]] Result<Answer> answer(std::string_view operation,
@@ -33,6 +33,7 @@ class Live {
     SharedGrid& grid_;
     const Counters& counters_;
     const bool has_store_;
+    const bool is_front_;
     const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

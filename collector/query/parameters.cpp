@@ -11,19 +11,6 @@ Error wrong(std::string_view name, const std::string& what) {
 
 }  // namespace
 
-std::string_view failure_name(int code) {
-    switch (code) {
-        case not_found:
-            return "not_found";
-        case too_many_points:
-            return "too_many_points";
-        case unavailable:
-            return "unavailable";
-        default:
-            return "bad_request";
-    }
-}
-
 std::optional<std::string_view> find(const Parameters& parameters, std::string_view name) {
     const auto found = parameters.find(name);
     if (found == parameters.end()) return std::nullopt;

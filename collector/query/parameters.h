@@ -9,15 +9,16 @@
 #include <vector>
 
 #include "base/result.h"
+#include "wire/failure.h"
 
 namespace virtpulse::collector {
 
-// Codes of errors of questions: HTTP's status codes, which TCP answers name.
-inline constexpr int bad_request = 400;
-inline constexpr int not_found = 404;
-inline constexpr int too_many_points = 429;
-inline constexpr int unavailable = 503;
-std::string_view failure_name(int code);
+// Codes of errors of questions.
+using wire::bad_request;
+using wire::failure_name;
+using wire::not_found;
+using wire::too_many_points;
+using wire::unavailable;
 
 using Parameters = std::map<std::string, std::string, std::less<>>;
 

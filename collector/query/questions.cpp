@@ -1,18 +1,16 @@
 #include "collector/query/questions.h"
 
-#include <algorithm>
-#include <array>
-
 namespace virtpulse::collector {
-
-bool Questions::knows(std::string_view operation) {
-    constexpr std::array<std::string_view, 9> known{
-        "about", "hosts", "host", "domain", "status", "stats", "history", "events", "snapshot"};
-    return std::ranges::find(known, operation) != known.end();
-}
 
 boost::asio::awaitable<Result<Answer>> Questions::ask(std::string operation,
                                                       Parameters parameters) const {
+    if (front_ != nullptr && operation != "about") {
+        auto answer = co_await front_->ask(operation, parameters);
+        if (operation != "stats" || !answer) co_return answer;
+        auto own = live_.answer(operation, parameters);
+        own->json.update(answer->json);
+        co_return own;
+    }
     if (operation != "history" && operation != "events" && operation != "snapshot") {
         co_return live_.answer(operation, parameters);
     }

@@ -20,8 +20,7 @@ struct Reply {
     std::optional<Subscription> subscription;  // what the viewer wants from now on
 };
 
-// Answers the text of a request with the text of an answer. Members beside `id` and `op` are the
-// parameters of the question: text, numbers, or arrays of text, which become a list with commas.
+// Answers the text of a request with the text of an answer.
 class Requests {
   public:
     Requests(const Questions& questions, Counters& counters)

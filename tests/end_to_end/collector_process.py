@@ -23,15 +23,17 @@ def run(*arguments):
 
 class Collector:
     def __init__(self, database="none", *arguments, ports=None, tls=None):
-        """`ports` are for UDP and TCP; free ones unless given. `tls` is a context for its readers."""
+        """`ports` are for UDP and TCP; free ones unless given. `tls` is a context for its readers.
+        Without a database, also no "none", it is a front."""
         self.tls = tls
         self.udp, self.tcp = ports or (free_port(socket.SOCK_DGRAM),
                                        free_port(socket.SOCK_STREAM))
         self.http = free_port(socket.SOCK_STREAM)
         self.log = os.memfd_create("log")
+        ingest = ["--udp", f"127.0.0.1:{self.udp}", "--db", database] if database else []
         self.process = subprocess.Popen(
-            [BINARY, "--udp", f"127.0.0.1:{self.udp}", "--tcp", f"127.0.0.1:{self.tcp}",
-             "--http", f"127.0.0.1:{self.http}", "--db", database, *arguments], stderr=self.log,
+            [BINARY, *ingest, "--tcp", f"127.0.0.1:{self.tcp}",
+             "--http", f"127.0.0.1:{self.http}", *arguments], stderr=self.log,
             # AddressSanitizer, where it is built in, would hold on to what was freed.
             env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"})
         self.senders = []

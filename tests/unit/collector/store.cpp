@@ -7,6 +7,8 @@
 #include <limits>
 #include <thread>
 
+#include "collector/clock.h"
+#include "collector/store/retention.h"
 #include "tests/unit/collector/arrivals.h"
 #include "tests/unit/collector/place.h"
 
@@ -226,6 +228,40 @@ TEST_CASE("what is older than it is kept goes, by the collector's clock, and not
     CHECK(number(database, "SELECT min(start_s) FROM vm_10s") >= (now_ms - hour) / 1000 - 10);
     CHECK(number(database, "SELECT count(*) FROM vms") == 4);  // of the two that are left
     CHECK(number(database, "SELECT count(*) FROM hosts") == 2);
+}
+
+TEST_CASE("free pages are given back in small steps, and some are kept for what comes") {
+    const Place place;
+    auto database = open_with_tables(place.file());
+    const auto execute = [&](const char* sql) {
+        const auto done = database.execute(sql);
+        INFO(sql);
+        REQUIRE(done.has_value());
+    };
+    execute(
+        "CREATE TABLE filler AS WITH RECURSIVE n(i) AS"
+        " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) SELECT zeroblob(4000) FROM n");
+    execute("DROP TABLE filler");
+    auto retention = Retention::prepare(database, keep_all);
+    REQUIRE(retention.has_value());
+    constexpr std::int64_t pages_in_a_step = 2000;
+    auto free = number(database, "PRAGMA freelist_count");
+    int steps = 0;
+    for (;; ++steps) {
+        REQUIRE(retention->step(unix_ms()).has_value());
+        const auto left = number(database, "PRAGMA freelist_count");
+        if (left == free) break;
+        REQUIRE(left < free);
+        CHECK(free - left <= pages_in_a_step);
+        free = left;
+    }
+    CHECK(steps >= 3);
+    CHECK(free > 0);
+    const auto pages = number(database, "PRAGMA page_count");
+    CHECK(pages < 9000);
+    CHECK(free < pages / 4 + pages_in_a_step);
+    CHECK(number(database,
+                 "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'") == 1);
 }
 
 TEST_CASE("a full disk is told apart by its remedy, and passes") {

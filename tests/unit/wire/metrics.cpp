@@ -43,7 +43,7 @@ TEST_CASE("figures become base units, and what is unknown has no line") {
     CHECK(holds(text, "libvirt_domain_info_cpu_time_seconds_total" + labels + "1.5"));
     CHECK(holds(text, "libvirt_domain_info_memory_usage_bytes" + labels + "2048"));
     CHECK(text.find("libvirt_domain_info_virtual_cpus{") == std::string::npos);
-    CHECK(text.find("libvirt_domain_block_stats_read_bytes_total{") == std::string::npos);
+    CHECK(text.find("virtpulse_domain_block_read_bytes_total{") == std::string::npos);
 }
 
 TEST_CASE("what slows a VM: waits by what they are charged to, pressure by resource") {
@@ -73,11 +73,12 @@ TEST_CASE("a device that is named twice makes one series") {
     blocks[0].read_ops = 3;
     blocks[1].read_ops = 4;
     const auto text = text_of(frame);
-    const std::string start = "libvirt_domain_block_stats_read_requests_total{";
+    const std::string start = "virtpulse_domain_block_read_requests_total{";
     const auto first = text.find(start);
     REQUIRE(first != std::string::npos);
     CHECK(text.find(start, first + 1) == std::string::npos);
-    CHECK(text.find(R"(target_device="vda",uuid="u"} 3)") != std::string::npos);
+    CHECK(text.find(R"({device="vda",domain="web \"1\"",host="h",uuid="u"} 3)") !=
+          std::string::npos);
 }
 
 TEST_CASE("OpenMetrics names a counter's family without _total, and has an end") {

@@ -1,4 +1,4 @@
-#include "viewer/link/inquiries.h"
+#include "link/inquiries.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -11,7 +11,7 @@
 
 #include "wire/message.h"
 
-namespace virtpulse::viewer {
+namespace virtpulse::link {
 namespace {
 
 using namespace std::chrono_literals;
@@ -127,4 +127,4 @@ TEST_CASE("an answer that never comes is an error, and so many may wait") {
     CHECK(full.answers[0].error().message == "too many questions wait for the collector already");
 }
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse::link

@@ -20,10 +20,10 @@
 #include "base/result.h"
 #include "base/stream.h"
 #include "base/tls.h"
-#include "viewer/link/inquiries.h"
-#include "viewer/link/status.h"
+#include "link/inquiries.h"
+#include "link/status.h"
 
-namespace virtpulse::viewer {
+namespace virtpulse::link {
 
 inline constexpr auto connect_patience = std::chrono::seconds(5);  // for each address
 
@@ -35,8 +35,13 @@ struct LinkTls {
 
 class Connection {
   public:
-    // Is given each live sample's text; says what is wrong with it where it is no frame.
+    // Is given each live sample's text; says why it is not taken, as where it is no frame.
     using OnFrame = std::function<std::optional<std::string>(std::string_view json)>;
+    // Asks a collector, when a connection to it stands, whether it is the right one. A reason ends
+    // the connection.
+    using Introduction =
+        std::function<boost::asio::awaitable<std::optional<std::string>>(Inquiries& inquiries)>;
+    using OnState = std::function<void(const LinkStatus& status)>;
 
     // Plain where there is no `tls`.
     Connection(boost::asio::any_io_executor executor, Endpoint endpoint, std::optional<LinkTls> tls,
@@ -44,6 +49,10 @@ class Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
     ~Connection();
+
+    // Both before run().
+    void introduce_by(Introduction introduction) { introduction_ = std::move(introduction); }
+    void on_state(OnState on_state) { on_state_ = std::move(on_state); }
 
     // Connects, reads, and begins again whenever that fails; never ends by itself.
     boost::asio::awaitable<void> run();
@@ -58,6 +67,7 @@ class Connection {
     boost::asio::awaitable<std::string> attempt();
     boost::asio::awaitable<std::string> read_until_it_ends(Stream& stream);
     boost::asio::awaitable<std::string> write_inquiries(Stream& stream);
+    boost::asio::awaitable<std::string> introduce();
     boost::asio::awaitable<Result<Socket>> connect();
     [[nodiscard]] std::string reason_of(const boost::system::error_code& error) const;
     void enter(LinkState state);
@@ -67,10 +77,12 @@ class Connection {
     Endpoint endpoint_;
     std::optional<LinkTls> tls_;
     OnFrame on_frame_;
+    Introduction introduction_;
+    OnState on_state_;
     LinkStatus status_;
     std::shared_ptr<Inquiries> inquiries_;
     Backoff backoff_;
     std::minstd_rand random_;
 };
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse::link

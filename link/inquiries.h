@@ -16,7 +16,7 @@
 
 #include "base/result.h"
 
-namespace virtpulse::viewer {
+namespace virtpulse::link {
 
 inline constexpr std::size_t most_inquiries = 32;  // that wait at a time
 inline constexpr auto answer_patience = std::chrono::seconds(5);
@@ -29,8 +29,9 @@ class Inquiries : public std::enable_shared_from_this<Inquiries> {
                        std::chrono::steady_clock::duration patience = answer_patience);
 
     // Asks what `members` say, those of the request beside its id: "\"op\":\"about\"". Gives the
-    // text of the answer, one JSON object of known depth. The error is the collector's own, or says
-    // that no connection stands, too many wait already, or no answer came in time.
+    // text of the answer, one JSON object of known depth. The error is the collector's own, with a
+    // code of wire/failure.h, or says without one that no connection stands, too many wait already,
+    // or no answer came in time.
     boost::asio::awaitable<Result<std::string>> ask(std::string members);
 
     // The connection's side. `open`: it stands. `close`: it does not; who waits is told why.
@@ -55,4 +56,4 @@ class Inquiries : public std::enable_shared_from_this<Inquiries> {
     bool is_open_ = false;
 };
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse::link

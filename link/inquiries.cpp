@@ -1,13 +1,14 @@
-#include "viewer/link/inquiries.h"
+#include "link/inquiries.h"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <simdjson.h>
 
+#include "wire/failure.h"
 #include "wire/message.h"
 
-namespace virtpulse::viewer {
+namespace virtpulse::link {
 namespace {
 
 namespace asio = boost::asio;
@@ -21,13 +22,16 @@ Result<std::string> text_result(std::string_view text) {
     return Result<std::string>(boost::system::in_place_value, std::string(text));
 }
 
-std::string failure_of(const dom::element& error) {
+Error failure_of(const dom::element& error) {
+    std::string_view name;
+    if (error["code"].get(name) != simdjson::SUCCESS) name = {};
+    const int code = wire::failure_code(name);
     std::string_view message;
     if (error["message"].get(message) != simdjson::SUCCESS || message.empty()) {
-        return "the collector refuses, and does not say why";
+        return {"the collector refuses, and does not say why", code};
     }
     constexpr std::size_t longest = 500;
-    return std::string(message.substr(0, longest));
+    return {std::string(message.substr(0, longest)), code};
 }
 
 }  // namespace
@@ -100,8 +104,7 @@ void Inquiries::take(std::string_view answer) {
     if (at == waiting_.end()) return;
     dom::element error;
     const bool is_error = root["error"].get(error) == simdjson::SUCCESS;
-    at->second->end(is_error ? Result<std::string>(Error{failure_of(error), 0})
-                             : text_result(answer));
+    at->second->end(is_error ? Result<std::string>(failure_of(error)) : text_result(answer));
 }
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse::link

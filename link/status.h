@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace virtpulse::viewer {
+namespace virtpulse::link {
 
 enum class LinkState : std::uint8_t { connecting, connected, waiting };
 
@@ -33,4 +33,4 @@ struct LinkStatus {
     std::string last_fault;                              // what was wrong with the last of these
 };
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse::link

@@ -1,4 +1,4 @@
-#include "viewer/link/connection.h"
+#include "link/connection.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,7 +21,7 @@
 #include "base/lookup.h"
 #include "wire/message.h"
 
-namespace virtpulse::viewer {
+namespace virtpulse::link {
 namespace {
 
 namespace asio = boost::asio;
@@ -106,8 +106,9 @@ asio::awaitable<std::string> Connection::attempt() {
     status_.reason.clear();
     enter(LinkState::connected);
     inquiries_->open();
-    const auto ended = co_await (read_until_it_ends(stream) || write_inquiries(stream));
-    const auto& reason = ended.index() == 0 ? std::get<0>(ended) : std::get<1>(ended);
+    const auto ended =
+        co_await (read_until_it_ends(stream) || write_inquiries(stream) || introduce());
+    const auto reason = std::visit([](const std::string& why) { return why; }, ended);
     inquiries_->close(reason);
     co_return reason;
 }
@@ -177,6 +178,16 @@ asio::awaitable<std::string> Connection::write_inquiries(Stream& stream) {
     }
 }
 
+asio::awaitable<std::string> Connection::introduce() {
+    if (introduction_) {
+        if (auto why = co_await introduction_(*inquiries_)) co_return std::move(*why);
+    }
+    // The others say when the connection ends.
+    asio::steady_timer never(executor_, asio::steady_timer::time_point::max());
+    co_await never.async_wait(asio::use_awaitable);
+    co_return std::string();
+}
+
 void Connection::take_live(std::string_view json) {
     ++status_.frames;
     if (auto fault = on_frame_(json)) {
@@ -191,6 +202,7 @@ void Connection::take_live(std::string_view json) {
 void Connection::enter(LinkState state) {
     status_.state = state;
     status_.since = std::chrono::steady_clock::now();
+    if (on_state_) on_state_(status_);
 }
 
-}  // namespace virtpulse::viewer
+}  // namespace virtpulse::link
