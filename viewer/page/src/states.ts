@@ -38,7 +38,7 @@ export function emptyState(app: App, count: number): HTMLElement | null {
   const dialog = h("a", { href: app.link({ dialog: true }) }, "Collectors");
   if (standing) {
     return notice("nothing", "No host yet", `The connection to ${shown(standing.address)} stands, but no frame came lately.`,
-      "Start an agent on each hypervisor:", h("code", {}, "virtpulse-agent --collector ADDRESS-OF-THE-COLLECTOR"));
+      "Start an agent on each hypervisor:", h("code", {}, "virtpulse-agent --collector ADDRESS"));
   }
   const reasons = (collectors ?? []).map((collector) => `${shown(collector.address)}: ${shown(collector.reason ?? collector.state)}`);
   return notice("lost", "No collector", ...reasons.slice(0, 4), dialog);
