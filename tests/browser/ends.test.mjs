@@ -50,7 +50,7 @@ describe("beyond this machine", () => {
     await page.getByLabel("Token").fill(token);
     await page.getByRole("button", { name: "Open" }).click();
     await page.waitForURL(`${product.url}#/host/alpha.example`);
-    await page.locator("tbody tr").nth(3).waitFor();
+    await page.locator(".vms tbody tr").nth(3).waitFor();
     await until("the frames come", async () => /figures from eBPF/.test(await text(".facts")));
     const [cookie, ...others] = await context.cookies();
     assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, others.length], [true, true, "Strict", 0]);
@@ -110,12 +110,12 @@ describe("when things end", () => {
   test("a viewer that is gone, and back: the page says how old it is, and goes on", async () => {
     product.agent().each(grid);
     await open("#/host/alpha.example");
-    await page.locator("tbody tr").nth(3).waitFor();
+    await page.locator(".vms tbody tr").nth(3).waitFor();
     await product.viewer.end();
     await page.locator(".banner.lost", { hasText: /The picture is \d+ s old/ }).waitFor();
     await product.startViewer();
     await page.locator(".banner").waitFor({ state: "hidden", timeout: 60_000 });
-    await page.locator("tbody tr").nth(3).waitFor();
+    await page.locator(".vms tbody tr").nth(3).waitFor();
   });
 
   test("a host fades, and vanishes 30 s after its last frame", async () => {

@@ -43,13 +43,13 @@ describe("with a store", () => {
 
   test("what the page says is of one second, and what the database has of it", async () => {
     await open("#/host/alpha.example");
-    const row = page.locator("tbody tr", { has: page.getByRole("link", { name: "web", exact: true }) });
+    const row = page.locator(".vms tbody tr", { has: page.getByRole("link", { name: "web", exact: true }) });
     await until("rates are known", async () => /KiB\/s/.test(await row.textContent()));
     // The first details are of when they were asked for, those with the frames themselves of the overview's second.
     await until("the frames themselves come", async () => /8 CPUs/.test(await text(".facts")));
     await page.getByRole("button", { name: "Pause" }).click();
     await page.locator(".banner.paused").waitFor();
-    const shown = await page.evaluate(() => [document.querySelector(".charts figcaption strong").textContent, document.querySelector("tbody td:nth-child(3)").textContent]);
+    const shown = await page.evaluate(() => [document.querySelector(".charts figcaption strong").textContent, document.querySelector(".vms tbody td:nth-child(3)").textContent]);
     const cpu = parseFloat(shown[0]);
     assert.ok(cpu > 11, shown[0]);
     const vmCpu = parseFloat(shown[1]);
@@ -113,7 +113,7 @@ describe("with a store", () => {
     // The numbers are those that the database has of then: the last sample of that second, and rates to it.
     const samples = query(`SELECT cpu_percent, run_delay_ns, time_ms FROM vm_samples JOIN vms ON id = vm_id WHERE name = 'web' AND received_s <= ${then} ORDER BY time_ms DESC LIMIT 2`);
     await page.goto(`${product.url}#/host/alpha.example?at=${then}`);
-    const cells = page.locator("tbody tr td");
+    const cells = page.locator(".vms tbody tr td");
     const [newer, older] = samples;
     const delay = (newer[1] - older[1]) / 1e6 / (newer[2] - older[2]) * 100 / 2;
     await until("the row of then", async () => (await cells.nth(1).textContent()) === `${newer[0].toFixed(1)} %` && (await cells.nth(2).textContent()) === `${delay.toFixed(1)} %`, 15)
@@ -143,7 +143,7 @@ describe("with a store", () => {
 
   test("nothing serious for axe in the past, and nothing too wide", async () => {
     await open("", { bypassCSP: true, viewport: { width: 390, height: 844 } });
-    for (const [colorScheme, hash, complete] of [["dark", `#/?at=${then}`, "a.tile >> nth=1"], ["light", `#/host/alpha.example?at=${then}`, "tbody tr"]]) {
+    for (const [colorScheme, hash, complete] of [["dark", `#/?at=${then}`, "a.tile >> nth=1"], ["light", `#/host/alpha.example?at=${then}`, ".vms tbody tr"]]) {
       await page.emulateMedia({ colorScheme });
       await page.goto(product.url + hash);
       await page.locator(".moment", { hasText: "You look at" }).waitFor();

@@ -59,8 +59,8 @@ describe("with a collector and two hosts", () => {
 
   test("the host view has what the frames say", async () => {
     await open("#/host/alpha.example");
-    await page.locator("tbody tr").nth(3).waitFor();
-    const row = (name) => page.locator("tbody tr", { has: page.getByRole("link", { name, exact: true }) });
+    await page.locator(".vms tbody tr").nth(3).waitFor();
+    const row = (name) => page.locator(".vms tbody tr", { has: page.getByRole("link", { name, exact: true }) });
     await until("rates are known", async () => /\d+ B\/s|KiB\/s/.test(await row("web").textContent()));
     const web = await row("web").textContent();
     for (const part of ["running", "34.6 %", "256 MiB / 1.00 GiB"]) assert.ok(web.includes(part), `${part} in ${web}`);
@@ -77,8 +77,8 @@ describe("with a collector and two hosts", () => {
 
   test("the VM table is sorted by its heads, and the order is a link", async () => {
     await open("#/host/alpha.example");
-    await page.locator("tbody tr").nth(3).waitFor();
-    const names = () => page.locator("tbody tr th a").allTextContents();
+    await page.locator(".vms tbody tr").nth(3).waitFor();
+    const names = () => page.locator(".vms tbody tr th a").allTextContents();
     assert.deepEqual(await names(), ["broken", "db", "old", "web"]);
     await page.getByRole("button", { name: "CPU", exact: true }).click();
     await until("sorted", async () => (await names())[0] === "db");
@@ -179,10 +179,10 @@ describe("with a collector and two hosts", () => {
     assert.match(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), /^beta/);
     await page.keyboard.press("ArrowLeft");
     await page.keyboard.press("Enter");
-    await page.locator("tbody tr").nth(3).waitFor();
+    await page.locator(".vms tbody tr").nth(3).waitFor();
     await until("a VM has the focus", async () => {
       await page.keyboard.press("Tab");
-      return await page.evaluate(() => document.activeElement.matches("tbody a"));
+      return await page.evaluate(() => document.activeElement.matches(".vms tbody a"));
     });
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/vm\//);
@@ -268,7 +268,7 @@ describe("with a collector and two hosts", () => {
     assert.equal(await page.evaluate(() => document.querySelectorAll("script:not([src]), img[src='x'], b").length), 0);
     for (const name of hostile) {
       await page.goto(`${product.url}#/host/${encodeURIComponent(name)}`);
-      await until(`the VMs of ${name}`, async () => (await page.locator("tbody tr").count()) === hostile.length);
+      await until(`the VMs of ${name}`, async () => (await page.locator(".vms tbody tr").count()) === hostile.length);
       const said = await page.locator("body").innerText();
       assert.doesNotMatch(said, /[\u202a-\u202e\u2066-\u2069\u0080-\u009f]/u);
     }
