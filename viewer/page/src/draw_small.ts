@@ -40,7 +40,11 @@ function withBars(look: Look, host: GridHost, width: number, height: number): vo
   const { sample } = host;
   const isAllColour = sample.level === "bad" && sample.live;
   const corner = Math.max(1.5, width * 0.1);
-  const band = Math.max(4, Math.round(height * (isAllColour ? 0.4 : 0.28)));
+  const head = Math.max(4, Math.round(height * 0.28));
+  const hasName = head >= LEAST_FOR_NAME;
+  // Where there is no name its mark may be the larger.
+  const isLarge = isAllColour && !hasName;
+  const band = isLarge ? Math.round(height * 0.4) : head;
   paint.beginPath();
   paint.roundRect(0, 0, width, height, corner);
   paint.fillStyle = isAllColour ? colourOf(colours, sample.severity) : colours.surface;
@@ -54,11 +58,11 @@ function withBars(look: Look, host: GridHost, width: number, height: number): vo
   const ink = fillBand(paint, colours, sample);
   let room = width - 6;
   if (sample.level !== "good" || !sample.live) {
-    const r = isAllColour ? Math.min(5, height * 0.2) : Math.min(4, band * 0.36);
+    const r = isLarge ? Math.min(5, height * 0.2) : Math.min(4, band * 0.36);
     levelMark(paint, sample.level, sample.live, width - r - 3, band / 2, r, ink);
     room -= 2 * r + 3;
   }
-  if (band >= LEAST_FOR_NAME) {
+  if (hasName) {
     const size = Math.min(10, band * 0.7);
     paint.font = font(600, size);
     paint.fillStyle = ink;
