@@ -77,8 +77,9 @@ bool HostState::is_of_sample(const VmState& state) const {
 void HostState::put(Vm&& vm, double time) {
     VmState fresh{std::move(vm), false, generation_, time};
     const auto old = std::ranges::find_if(vms_, [&](const VmState& s) {
-        // Two VMs of one sample can share a uuid; the second is no update of the first.
-        return s.vm.uuid == fresh.vm.uuid && !is_of_sample(s);
+        // Two VMs of one sample can share a uuid; the second is no update of the first. Asked
+        // first, as a number is sooner compared than a text.
+        return !is_of_sample(s) && s.vm.uuid == fresh.vm.uuid;
     });
     if (old != vms_.end()) {
         if (old->vm.name == fresh.vm.name) {

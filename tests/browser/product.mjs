@@ -65,6 +65,13 @@ export class Program {
       stream.on("data", (data) => { this.said = (this.said + data).slice(-65536); });
     }
   }
+  /** Until it says that; fails with its last words where it ends before. */
+  async until(what, words) {
+    let isOver = false;
+    void this.over.then(() => { isOver = true; });
+    await until(what, () => isOver || words.test(this.said));
+    if (!words.test(this.said)) throw new Error(`${what}? It ended: ${this.said.trim()}`);
+  }
   async end(signal = "SIGTERM") {
     this.process.kill(signal);
     return await this.over;
@@ -101,7 +108,16 @@ export class Agent {
 }
 
 export class Product {
-  static async start({ database = "none", collectorArguments = [], viewerArguments = [] } = {}) {
+  /** A port that was free may be another's before it is taken: then others are. */
+  static async start(options = {}, attempts = 3) {
+    try {
+      return await Product.startOnce(options);
+    } catch (error) {
+      if (attempts === 1 || !/in use/.test(error.message)) throw error;
+      return await Product.start(options, attempts - 1);
+    }
+  }
+  static async startOnce({ database = "none", collectorArguments = [], viewerArguments = [] }) {
     const product = new Product();
     product.database = database;
     product.udp = await freePort("udp");
@@ -109,9 +125,14 @@ export class Product {
     product.http = await freePort("tcp");
     product.collectorArguments = collectorArguments;
     product.programs = [];
-    await product.startCollector();
     product.viewerWords = ["--collector", `127.0.0.1:${product.tcp}`, "--web", `127.0.0.1:${product.http}`, ...viewerArguments];
-    await product.startViewer();
+    try {
+      await product.startCollector();
+      await product.startViewer();
+    } catch (error) {
+      await product.stop();
+      throw error;
+    }
     product.url = `${viewerArguments.includes("--web-cert") ? "https" : "http"}://127.0.0.1:${product.http}/`;
     return product;
   }
@@ -122,14 +143,12 @@ export class Product {
   }
   async startCollector() {
     this.collector = this.run(binary("virtpulse-collector"), ["--udp", `127.0.0.1:${this.udp}`, "--tcp", `127.0.0.1:${this.tcp}`, "--http", "none", "--db", this.database, ...this.collectorArguments]);
-    await until("the collector listens", () => this.collector.said.includes("viewers on TCP"));
+    await this.collector.until("the collector listens", /viewers on TCP/);
   }
   async startViewer() {
     this.viewer = this.run(binary("virtpulse-viewer"), this.viewerWords);
-    await until("the page is served", () => {
-      if (this.viewer.said.includes("no page in this build")) skip(this.viewer.said.trim());
-      return this.viewer.said.includes("the page is at");
-    });
+    await this.viewer.until("the page is served", /the page is at|no page in this build/);
+    if (this.viewer.said.includes("no page in this build")) skip(this.viewer.said.trim());
   }
   agent() {
     const agent = new Agent(this.udp);

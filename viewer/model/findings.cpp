@@ -37,9 +37,10 @@ class Collector {
         for (std::size_t at = 0; at < thresholds.size(); ++at) {
             const auto& value = figures.*thresholds[at].figure;
             if (!value || !std::isfinite(*value)) continue;
+            const double severity = severity_of(thresholds[at], *value);
+            if (severity < warn_severity) continue;
             const auto& [before, after] = sentences[at];
-            add(severity_of(thresholds[at], *value),
-                std::string(before) + whole(*value) + std::string(after));
+            add(severity, std::string(before) + whole(*value) + std::string(after));
         }
         if (figures.ext) {
             const auto libvirt = figures.ext->missing.find("libvirt");
@@ -64,13 +65,14 @@ class Collector {
             add(crashed_severity, "crashed", &vm);
         }
         if (const auto delay = delay_per_vcpu(vm)) {
-            add(severity_of(run_delay_threshold, *delay),
-                "waits " + whole(*delay) + " % of the time for a CPU", &vm);
+            const double severity = severity_of(run_delay_threshold, *delay);
+            if (severity < warn_severity) return;
+            add(severity, "waits " + whole(*delay) + " % of the time for a CPU", &vm);
         }
     }
 
+    // Of something that is worth a warning: nothing is put into words for each VM of the grid.
     void add(double severity, std::string text, const VmView* vm = nullptr) {
-        if (severity < warn_severity) return;
         out_.push_back({severity, host_.state->host().name, vm ? vm->state->vm.name : "",
                         vm ? vm->state->vm.uuid : "", std::move(text)});
     }

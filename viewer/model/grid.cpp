@@ -39,22 +39,12 @@ bool Grid::take(wire::Frame&& frame, std::size_t source, Clock::time_point now) 
     }
 
     const bool is_first = record.state.parts_expected() == 0;
-    const double time_s = frame.host.time;
-    const double last_time_s = is_first ? time_s : record.state.host().time;
-    std::vector<std::pair<std::string, CounterReading>> readings;
-    readings.reserve(frame.vms.size());
-    for (const auto& vm : frame.vms) {
-        readings.emplace_back(RateTracker::key_of(vm), reading_of(vm, time_s));
-    }
+    const double last_time_s = is_first ? frame.host.time : record.state.host().time;
     if (!record.state.apply(std::move(frame))) {
         if (is_first) hosts_.erase(at);
         return false;
     }
-    for (auto& [key, reading] : readings)
-        record.rates.take(key, std::move(reading));
-    if (record.rates.size() > record.state.vms().size()) {
-        record.rates.keep_only(record.state.vms());
-    }
+    record.rates.follow(record.state.vms());
     record.interval = interval_of(record.state.host(), last_time_s, record.interval);
     record.arrived = now;
     record.source = source;
@@ -91,12 +81,19 @@ HostView Grid::view_of(const Record& record, Clock::time_point now) {
     const auto age = now - record.arrived;
     HostView host{&record.state, {}, Seconds(age).count(), is_live(record, now), {}};
     host.vms.reserve(record.state.vms().size());
-    std::optional<WorstVm> run_delay;
-    for (const auto& vm : record.state.vms()) {
-        const auto& view = host.vms.emplace_back(VmView{&vm, record.rates.rates(vm.vm)});
+    const wire::VmState* worst = nullptr;
+    double delay_of_worst = 0;
+    for (std::size_t at = 0; at < record.state.vms().size(); ++at) {
+        const auto& vm = record.state.vms()[at];
+        const auto& view = host.vms.emplace_back(VmView{&vm, record.rates.rates(at)});
         const auto delay = vm.stale ? std::nullopt : delay_per_vcpu(view);
-        if (delay && (!run_delay || *delay > run_delay->value)) run_delay = {vm.vm.name, *delay};
+        if (delay && (!worst || *delay > delay_of_worst)) {
+            worst = &vm;
+            delay_of_worst = *delay;
+        }
     }
+    std::optional<WorstVm> run_delay;
+    if (worst) run_delay = {worst->vm.name, delay_of_worst};
     host.health = health_of(record.state.host(), run_delay);
     if (!host.live) {
         const Seconds fading = forget_after - patience(record);

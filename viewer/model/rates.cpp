@@ -1,7 +1,7 @@
 #include "viewer/model/rates.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <tuple>
 #include <utility>
 
 namespace virtpulse::viewer {
@@ -12,6 +12,10 @@ using Counter = std::optional<std::uint64_t>;
 Counter difference(const Counter& before, const Counter& after) {
     if (!before || !after || *after < *before) return std::nullopt;
     return *after - *before;
+}
+
+std::optional<std::uint64_t> start_of(const wire::Vm& vm) {
+    return vm.ext ? vm.ext->start : std::nullopt;
 }
 
 // The sum over the devices that both readings have; unknown as soon as one of them is.
@@ -128,43 +132,60 @@ CgroupRates cgroup_rates_between(const CounterReading& before, const CounterRead
             pressure(&wire::PressureExt::memory), pressure(&wire::PressureExt::io)};
 }
 
-void RateTracker::take(const std::string& key, CounterReading&& reading) {
-    const auto [at, is_new] = tracks_.try_emplace(key);
-    auto& track = at->second;
-    if (!is_new) {
-        // Two VMs of one frame that cannot be told apart: the first one's counters stand.
-        if (reading.time_s == track.last.time_s) return;
-        const auto cgroup = track.rates.cgroup;
-        track.rates = rates_between(track.last, reading);
-        // Those of the last reading hold until the next.
-        track.rates.cgroup = cgroup;
+void RateTracker::follow(std::span<const wire::VmState> vms) {
+    arrange(vms);
+    for (std::size_t at = 0; at < vms.size(); ++at) {
+        auto& track = tracks_[at];
+        const auto& [vm, stale, generation, time] = vms[at];
+        const bool is_known = track.last && track.last->time_s == time;
+        if (!is_known) take(track, reading_of(vm, time));
     }
-    const auto rates = cgroup_rates_between(track.last_cgroup, reading);
-    if (rates != CgroupRates{}) track.rates.cgroup = rates;
-    if (!reading.cgroup) track.rates.cgroup = {};
-    if (rates != CgroupRates{} || !track.last_cgroup.cgroup ||
-        track.last_cgroup.since != reading.since) {
-        track.last_cgroup = reading;
+}
+
+void RateTracker::arrange(std::span<const wire::VmState> vms) {
+    const auto is_in_place = [&] {
+        return std::ranges::equal(tracks_, vms, is_of, {}, &wire::VmState::vm);
+    };
+    if (is_in_place()) return;
+    std::vector<Track> arranged;
+    arranged.reserve(vms.size());
+    auto known = tracks_.begin();
+    for (const auto& [vm, stale, generation, time] : vms) {
+        const auto comes_before = [&vm = vm](const Track& track) {
+            return std::tie(track.name, track.uuid) < std::tie(vm.name, vm.uuid);
+        };
+        // Both are sorted by name, then uuid.
+        while (known != tracks_.end() && comes_before(*known))
+            ++known;
+        if (known != tracks_.end() && is_of(*known, vm)) {
+            arranged.push_back(std::move(*known++));
+        } else {
+            arranged.push_back({vm.name, vm.uuid, start_of(vm), {}, {}, {}});
+        }
+    }
+    tracks_ = std::move(arranged);
+}
+
+bool RateTracker::is_of(const Track& track, const wire::Vm& vm) {
+    return track.uuid == vm.uuid && track.name == vm.name && track.start == start_of(vm);
+}
+
+void RateTracker::take(Track& track, CounterReading&& reading) {
+    const auto cgroup = track.rates.cgroup;
+    track.rates = track.last ? rates_between(*track.last, reading) : VmRates{};
+    // Those of the last reading hold until the next.
+    track.rates.cgroup = reading.cgroup ? cgroup : CgroupRates{};
+    if (reading.cgroup) {
+        const auto rates = cgroup_rates_between(track.last_cgroup, reading);
+        if (rates != CgroupRates{}) track.rates.cgroup = rates;
+        if (rates != CgroupRates{} || !track.last_cgroup.cgroup ||
+            track.last_cgroup.since != reading.since) {
+            track.last_cgroup.time_s = reading.time_s;
+            track.last_cgroup.since = reading.since;
+            track.last_cgroup.cgroup = reading.cgroup;
+        }
     }
     track.last = std::move(reading);
-}
-
-VmRates RateTracker::rates(const wire::Vm& vm) const {
-    const auto track = tracks_.find(key_of(vm));
-    return track == tracks_.end() ? VmRates{} : track->second.rates;
-}
-
-void RateTracker::keep_only(std::span<const wire::VmState> vms) {
-    std::unordered_set<std::string> known;
-    for (const auto& state : vms)
-        known.insert(key_of(state.vm));
-    std::erase_if(tracks_, [&](const auto& entry) { return !known.contains(entry.first); });
-}
-
-std::string RateTracker::key_of(const wire::Vm& vm) {
-    const auto start = vm.ext ? vm.ext->start : std::nullopt;
-    // Neither a uuid nor a number has a line end in it; the name comes last.
-    return vm.uuid + '\n' + (start ? std::to_string(*start) : "") + '\n' + vm.name;
 }
 
 }  // namespace virtpulse::viewer

@@ -5,7 +5,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "wire/frame.h"
@@ -75,24 +74,29 @@ CgroupRates cgroup_rates_between(const CounterReading& before, const CounterRead
 // Rates of the VMs of one host.
 class RateTracker {
   public:
-    // Takes in what a frame said of a VM; call it for frames in the order in which they count.
-    void take(const std::string& key, CounterReading&& reading);
-    // Unknown rates for a VM with fewer than two readings.
-    [[nodiscard]] VmRates rates(const wire::Vm& vm) const;
-    // Forgets the VMs that are not among these.
-    void keep_only(std::span<const wire::VmState> vms);
-    [[nodiscard]] std::size_t size() const { return tracks_.size(); }
-
-    // A VM that starts again, or another of the same uuid, has counters of its own.
-    static std::string key_of(const wire::Vm& vm);
+    // Takes in the VMs of the host as they are after a frame, in the order of HostState::vms();
+    // those that the frame did not bring are told by their time. Call it after each frame that
+    // counts.
+    void follow(std::span<const wire::VmState> vms);
+    // Of the VM at that place among those followed last; unknown where it has fewer than two
+    // readings. Holds until the next call of follow().
+    [[nodiscard]] const VmRates& rates(std::size_t at) const { return tracks_[at].rates; }
 
   private:
+    // A VM that starts again, or another of the same uuid, has counters of its own.
     struct Track {
-        CounterReading last;
-        CounterReading last_cgroup;  // that had a new reading of it
+        std::string name;
+        std::string uuid;
+        std::optional<std::uint64_t> start;
+        std::optional<CounterReading> last;
+        CounterReading last_cgroup;  // that had a new reading of it; only of the cgroup
         VmRates rates;
     };
-    std::unordered_map<std::string, Track> tracks_;
+    static bool is_of(const Track& track, const wire::Vm& vm);
+    static void take(Track& track, CounterReading&& reading);
+    void arrange(std::span<const wire::VmState> vms);
+
+    std::vector<Track> tracks_;  // one a VM, in their order, so that nothing has to be looked up
 };
 
 }  // namespace virtpulse::viewer

@@ -175,7 +175,7 @@ std::vector<Line> help() {
     lines.push_back(std::move(signs));
     Line more;
     more.fill(16);
-    more.add("A temperature's bar is full where it is critical; virtpulse-viewer(1).", faint);
+    more.add("A temperature's bar is full where it is critical.", faint);
     lines.push_back(std::move(more));
     lines.emplace_back();
     lines.emplace_back("   Any key closes this.", faint);

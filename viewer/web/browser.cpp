@@ -185,13 +185,14 @@ void Browser::take_moment(Messages& due) {
 
 void Browser::take_live(Messages& due) {
     const bool is_second = is_second_due_ && !is_busy_;
+    // Details before the overview that they go with: the page takes in both at once.
+    if (is_second || are_details_due_) {
+        std::ranges::move(hub_.details(show_), std::back_inserter(due));
+    }
     if (is_second) {
         std::ranges::move(hub_.overview(known_names_), std::back_inserter(due));
         is_second_due_ = false;
         is_busy_ = true;
-    }
-    if (is_second || are_details_due_) {
-        std::ranges::move(hub_.details(show_), std::back_inserter(due));
     }
 }
 

@@ -44,6 +44,9 @@ Hub::~Hub() {
 void Hub::refresh() {
     picture_ = feed_.picture(/*unhealthy_only=*/false);
     board_.draw(picture_.hosts, picture_.time_s);
+    details_.clear();
+    for (const auto& host : raw_frames_.hosts())
+        details_.emplace(host, details_of(host));
     picture_.hosts.clear();
     picture_.links.clear();
 }
@@ -59,14 +62,27 @@ Message Hub::status(std::uint64_t skipped) const {
     return text_message(status_message(picture, feed_.grid().refused(), skipped));
 }
 
-Messages Hub::details(const Command::Show& show) const {
+Message Hub::details_of(const std::string& host) const {
+    return text_message(
+        host_message(host, picture_.time_s, feed_.host(host), raw_frames_.of(host)));
+}
+
+Messages Hub::details(const Command::Show& show) {
     Messages messages;
     if (!show.host.empty()) {
-        messages.push_back(text_message(
-            host_message(show.host, feed_.host(show.host), raw_frames_.of(show.host))));
+        auto known = details_.find(show.host);
+        if (known == details_.end()) {
+            known = details_.emplace(show.host, details_of(show.host)).first;
+        }
+        messages.push_back(known->second);
     }
     if (show.findings) messages.push_back(board_.findings());
     return messages;
+}
+
+void Hub::close_host(const std::string& name) {
+    raw_frames_.close(name);
+    if (!raw_frames_.is_open(name)) details_.erase(name);
 }
 
 Messages Hub::obey(const Command& command) {

@@ -68,12 +68,14 @@ std::string status_message(const Picture& picture, std::uint64_t refused, std::u
     return out;
 }
 
-std::string host_message(std::string_view name, const std::optional<HostView>& host,
+std::string host_message(std::string_view name, double second, const std::optional<HostView>& host,
                          const std::vector<std::string>& frames) {
     std::string out;
     wire::JsonWriter json(out);
     begin(json, "host");
     write_text(json, "name", name);
+    json.key("second");
+    json.number(second);
     json.key("host");
     if (host) {
         write_host(json, *host);

@@ -22,8 +22,9 @@ std::string hello_message(bool unhealthy_only);
 // slow for.
 std::string status_message(const Picture& picture, std::uint64_t refused, std::uint64_t skipped);
 
-// {"type":"host","host":as --json has it or null where it is not known,"frames":[as they came]}.
-std::string host_message(std::string_view name, const std::optional<HostView>& host,
+// {"type":"host","name","second":time of the overview that it goes with,"host":as --json has it or
+// null where it is not known,"frames":[as they came]}.
+std::string host_message(std::string_view name, double second, const std::optional<HostView>& host,
                          const std::vector<std::string>& frames);
 
 // {"type":"findings","more","worst":[{"severity","level","host","vm","uuid","text"}]}.

@@ -113,7 +113,8 @@ Messages Moment::details(const Command::Show& show) const {
                 frame.vms.push_back(state.vm);
             frames.push_back(sample_as_json(frame, wire::FrameStyle::extended));
         }
-        messages.push_back(text_message(host_message(show.host, host, frames)));
+        messages.push_back(
+            text_message(host_message(show.host, static_cast<double>(at_s_), host, frames)));
     }
     if (show.findings) messages.push_back(board_.findings());
     return messages;

@@ -1,6 +1,7 @@
 #include "viewer/web/overview.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -17,8 +18,10 @@ constexpr std::size_t longest_reasons = 160;  // bytes
 
 template <std::unsigned_integral Number>
 void put(std::string& out, Number value) {
-    for (std::size_t byte = 0; byte < sizeof value; ++byte)
-        out += static_cast<char>(value >> (8 * byte) & 0xFF);
+    std::array<char, sizeof value> bytes;
+    for (std::size_t byte = 0; byte < bytes.size(); ++byte)
+        bytes[byte] = static_cast<char>(value >> (8 * byte) & 0xFF);
+    out.append(bytes.data(), bytes.size());
 }
 
 void put_tenths(std::string& out, const std::optional<double>& value) {

@@ -26,6 +26,13 @@ void RawFrames::close(const std::string& host) {
     if (at != open_.end() && --at->second.browsers == 0) open_.erase(at);
 }
 
+std::vector<std::string> RawFrames::hosts() const {
+    std::vector<std::string> names;
+    for (const auto& [name, open] : open_)
+        names.push_back(name);
+    return names;
+}
+
 const std::vector<std::string>& RawFrames::of(std::string_view host) const {
     static const std::vector<std::string> none;
     const auto at = open_.find(host);

@@ -20,6 +20,9 @@ class RawFrames {
     void open(const std::string& host);
     // Counts: a host opened twice is closed twice.
     void close(const std::string& host);
+    // Those that are open.
+    [[nodiscard]] std::vector<std::string> hosts() const;
+    [[nodiscard]] bool is_open(std::string_view host) const { return open_.contains(host); }
     // The frames of the host's newest sample, so far.
     [[nodiscard]] const std::vector<std::string>& of(std::string_view host) const;
 

@@ -34,29 +34,28 @@ TEST_CASE("rates of a cgroup are over the time between its readings") {
         cgroup.throttled_ns = throttled_ns;
         cgroup.pressure.emplace().io = wire::Stall{io_us, {}};
         vm.ext->cgroup = cgroup;
-        return reading_of(vm, time_s);
+        return wire::VmState{vm, false, 1, time_s};
     };
-    const auto vm = test::counting_vm("a", 0, 0, 0);
-    const auto key = RateTracker::key_of(vm);
     RateTracker tracker;
-    tracker.take(key, said(100, 0, 0, 0));
-    tracker.take(key, said(101, 1000, 0, 0));
-    CHECK(!tracker.rates(vm).cgroup.throttled_percent);
-    CHECK(*tracker.rates(vm).major_faults_s == Approx(1));
-    CHECK(*tracker.rates(vm).kvm_exits_s == Approx(10));
-    CHECK_FALSE(tracker.rates(vm).kvm_guest_percent);
-    tracker.take(key, said(104, 0, 2'000'000'000, 400'000));
-    CHECK(*tracker.rates(vm).cgroup.throttled_percent == Approx(50));
-    CHECK(*tracker.rates(vm).cgroup.io_pressure_percent == Approx(10));
-    CHECK_FALSE(tracker.rates(vm).cgroup.memory_pressure_percent);
-    tracker.take(key, said(105, 999, 2'000'000'000, 400'000));  // the same reading
-    CHECK(*tracker.rates(vm).cgroup.throttled_percent == Approx(50));
-    tracker.take(key, said(106, 0, 2'000'000'000, 400'000));
-    CHECK(*tracker.rates(vm).cgroup.throttled_percent == Approx(0));
+    const auto take = [&](const wire::VmState& vm) { tracker.follow({&vm, 1}); };
+    take(said(100, 0, 0, 0));
+    take(said(101, 1000, 0, 0));
+    CHECK(!tracker.rates(0).cgroup.throttled_percent);
+    CHECK(*tracker.rates(0).major_faults_s == Approx(1));
+    CHECK(*tracker.rates(0).kvm_exits_s == Approx(10));
+    CHECK_FALSE(tracker.rates(0).kvm_guest_percent);
+    take(said(104, 0, 2'000'000'000, 400'000));
+    CHECK(*tracker.rates(0).cgroup.throttled_percent == Approx(50));
+    CHECK(*tracker.rates(0).cgroup.io_pressure_percent == Approx(10));
+    CHECK_FALSE(tracker.rates(0).cgroup.memory_pressure_percent);
+    take(said(105, 999, 2'000'000'000, 400'000));  // the same reading
+    CHECK(*tracker.rates(0).cgroup.throttled_percent == Approx(50));
+    take(said(106, 0, 2'000'000'000, 400'000));
+    CHECK(*tracker.rates(0).cgroup.throttled_percent == Approx(0));
     auto without = said(107, 0, 0, 0);
-    without.cgroup.reset();
-    tracker.take(key, std::move(without));
-    CHECK(!tracker.rates(vm).cgroup.throttled_percent);
+    without.vm.ext->cgroup.reset();
+    take(without);
+    CHECK(!tracker.rates(0).cgroup.throttled_percent);
 }
 
 TEST_CASE("who had the CPU, by how much of the time, the worst first") {
@@ -126,8 +125,9 @@ TEST_CASE("a reset is unknown for one sample") {
     RateTracker tracker;
     const auto take = [&](double time_s, std::uint64_t read_ops) {
         const auto vm = test::counting_vm("a", 0, read_ops, 0);
-        tracker.take(RateTracker::key_of(vm), reading_of(vm, time_s));
-        return tracker.rates(vm).read_ops_s;
+        const wire::VmState state{vm, false, 1, time_s};
+        tracker.follow({&state, 1});
+        return tracker.rates(0).read_ops_s;
     };
     CHECK_FALSE(take(100, 500));
     CHECK(*take(101, 510) == Approx(10));
@@ -137,17 +137,42 @@ TEST_CASE("a reset is unknown for one sample") {
 
 TEST_CASE("a VM that starts again is another one") {
     RateTracker tracker;
-    auto vm = test::counting_vm("a", 0, 500, 0);
-    vm.ext->start = 1;
-    tracker.take(RateTracker::key_of(vm), reading_of(vm, 100));
-    vm.ext->start = 2;
-    vm.ext->block->at(0).read_ops = 600;
-    tracker.take(RateTracker::key_of(vm), reading_of(vm, 101));
-    CHECK_FALSE(tracker.rates(vm).read_ops_s);
-    CHECK(tracker.size() == 2);
-    const wire::VmState kept{vm, false, 1, 101};
-    tracker.keep_only({&kept, 1});
-    CHECK(tracker.size() == 1);
+    wire::VmState state{test::counting_vm("a", 0, 500, 0), false, 1, 100};
+    state.vm.ext->start = 1;
+    tracker.follow({&state, 1});
+    state.vm.ext->start = 2;
+    state.vm.ext->block->at(0).read_ops = 600;
+    state.time = 101;
+    tracker.follow({&state, 1});
+    CHECK_FALSE(tracker.rates(0).read_ops_s);
+    state.vm.ext->block->at(0).read_ops = 607;
+    state.time = 102;
+    tracker.follow({&state, 1});
+    CHECK(*tracker.rates(0).read_ops_s == Approx(7));
+}
+
+TEST_CASE("each VM keeps its own rates while others come and go") {
+    RateTracker tracker;
+    const auto state = [](const char* name, std::uint64_t read_ops, double time_s) {
+        return wire::VmState{test::counting_vm(name, 0, read_ops, 0), false, 1, time_s};
+    };
+    const auto follow = [&](const std::vector<wire::VmState>& vms) { tracker.follow(vms); };
+    follow({state("b", 100, 10), state("d", 1000, 10)});
+    follow({state("a", 5, 11), state("b", 101, 11), state("c", 7, 11), state("d", 1010, 11)});
+    CHECK_FALSE(tracker.rates(0).read_ops_s);
+    CHECK(*tracker.rates(1).read_ops_s == Approx(1));
+    CHECK_FALSE(tracker.rates(2).read_ops_s);
+    CHECK(*tracker.rates(3).read_ops_s == Approx(10));
+    // One that was in no part of this sample keeps what it had.
+    follow({state("a", 7, 12), state("c", 7, 11), state("d", 1040, 12)});
+    CHECK(*tracker.rates(0).read_ops_s == Approx(2));
+    CHECK_FALSE(tracker.rates(1).read_ops_s);
+    CHECK(*tracker.rates(2).read_ops_s == Approx(30));
+    // Of two that share a name and a uuid, each is told by its place.
+    follow({state("d", 1041, 13), state("d", 9, 13)});
+    CHECK(*tracker.rates(0).read_ops_s == Approx(1));
+    CHECK_FALSE(tracker.rates(1).read_ops_s);
+    follow({});
 }
 
 }  // namespace

@@ -253,11 +253,12 @@ TEST_CASE("messages are JSON, whatever names are in them") {
     REQUIRE(grid.take(std::move(frame), 0, test::at(0)));
     const auto host = grid.view_of(hostile, test::at(0));
     REQUIRE(host);
-    const auto open = json::parse(host_message(hostile, host, {R"({"a":1})", "{}"}));
+    const auto open = json::parse(host_message(hostile, 17.5, host, {R"({"a":1})", "{}"}));
     CHECK(open["type"] == "host");
+    CHECK(open["second"] == 17.5);
     CHECK(open["host"]["level"] == "bad");
     CHECK(open["frames"] == json::parse(R"([{"a":1},{}])"));
-    CHECK(json::parse(host_message("gone", std::nullopt, {}))["host"].is_null());
+    CHECK(json::parse(host_message("gone", 17.5, std::nullopt, {}))["host"].is_null());
 
     const auto hosts = grid.view(test::at(0));
     const auto findings = json::parse(findings_message(findings_of(hosts, 1)));

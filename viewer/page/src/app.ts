@@ -2,11 +2,11 @@
 
 import type { Palette } from "./colour";
 import type { Details } from "./details";
-import type { Thresholds } from "./draw_tile";
 import type { GridModel } from "./grid_model";
 import type { HistoryClient } from "./history";
 import type { Route } from "./route";
 import type { StreamState } from "./stream";
+import type { Thresholds } from "./thresholds";
 import type { UnitSystem } from "./units";
 
 export interface CollectorState {

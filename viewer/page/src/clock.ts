@@ -16,9 +16,11 @@ export function dayText(time: number): string {
   return `${date.getDate()} ${MONTHS[date.getMonth()]}`;
 }
 
-/** "14:03:07", with the day in front where it is not today's. */
+/** "14:03:07", with the day in front where it is not today's, and with its year where that is another. */
 export function momentText(time: number, now = Date.now() / 1000): string {
-  return dayText(time) === dayText(now) && Math.abs(now - time) < 86_400 * 2 ? clockText(time) : `${dayText(time)}, ${clockText(time)}`;
+  const year = new Date(time * 1000).getFullYear();
+  if (year !== new Date(now * 1000).getFullYear()) return `${dayText(time)} ${year}, ${clockText(time)}`;
+  return dayText(time) === dayText(now) ? clockText(time) : `${dayText(time)}, ${clockText(time)}`;
 }
 
 /** As a tick of an axis whose ticks are `step` seconds apart. */

@@ -6,7 +6,7 @@ type Stop = readonly [at: number, colour: string];
 
 const SCALES: Record<"dark" | "light", readonly Stop[]> = {
   dark: [[0, "#2f9d8a"], [0.28, "#6aa868"], [0.5, "#e0b545"], [0.8, "#e46f3c"], [1, "#e34a62"]],
-  light: [[0, "#22806e"], [0.28, "#5f8f45"], [0.5, "#d9a521"], [0.8, "#d95f2b"], [1, "#bd2346"]],
+  light: [[0, "#1f7a69"], [0.28, "#4d7d33"], [0.5, "#d9a521"], [0.8, "#d95f2b"], [1, "#bd2346"]],
 };
 const STEPS = 64;
 

@@ -37,7 +37,7 @@ export class CollectorsDialog {
       h("header", {}, h("h2", { id: "collectors-title" }, "Collectors"),
         h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.element.close() }, "✕")),
       this.list, form, this.answer,
-      h("p", { class: "hint" }, "The connections are the viewer's: every page that it serves sees them. Whether it speaks TLS to them is told where the viewer is started: --collector-ca."));
+      h("p", { class: "hint" }, "The connections are the viewer's: every page that it serves sees them. Whether it speaks TLS to them is told where the viewer is started: ", h("code", {}, "--collector-ca"), "."));
   }
 
   /** As the route says. */

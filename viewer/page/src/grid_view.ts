@@ -4,11 +4,12 @@
 import type { App, View } from "./app";
 import { healthWords, hostLines, vmLines } from "./describe";
 import { h, setAttribute, sized } from "./dom";
-import { Packings, placedVms, TilePainter } from "./draw_tile";
+import { TilePainter } from "./draw_tile";
 import { select, type GridHost } from "./grid_model";
 import { shown } from "./names";
 import type { Route } from "./route";
 import { emptyState } from "./states";
+import { Packings, placedVms } from "./tile_parts";
 import { flow, type Flow } from "./tiles";
 import { hideTip, showTip } from "./tooltip";
 import { counted } from "./units";

@@ -5,13 +5,13 @@ import type { App, CollectorState, FindingEntry, View } from "./app";
 import { PALETTES, type Threshold } from "./colour";
 import { Details, numberOf, textOf, type Loose } from "./details";
 import { CollectorsDialog, helpDialog } from "./dialogs";
-import { thresholdsOf } from "./draw_tile";
 import { GridModel } from "./grid_model";
 import { GridView } from "./grid_view";
 import { HistoryClient } from "./history";
 import { HostView } from "./host_view";
 import { formatRoute, HOME, parseRoute, type Route } from "./route";
 import { Stream } from "./stream";
+import { thresholdsOf } from "./thresholds";
 import { Toolbar } from "./toolbar";
 import { VmView } from "./vm_view";
 import { WorstView } from "./worst_view";
@@ -46,6 +46,7 @@ class Page implements App {
       this.connection.seen();
       if (this.isPaused || !this.isOfMoment()) return;
       this.model.takeOverview(buffer);
+      this.takeDetails();
       this.hasData = true;
       this.soon();
     },
@@ -74,6 +75,8 @@ class Page implements App {
   private isFirstHello = true;
   private isViewDue = false;
   private momentTimer = 0;
+  /** Details of a host whose overview is still to come. */
+  private early: Loose | null = null;
 
   start(): void {
     document.body.append(this.toolbar.element, this.dialog.element, this.help);
@@ -130,6 +133,7 @@ class Page implements App {
     // Two times have nothing to do with each other: no chart goes on from one to the other.
     this.model.clear();
     this.details.clear();
+    this.early = null;
     this.findings = null;
   }
 
@@ -151,7 +155,9 @@ class Page implements App {
         this.history.take(message);
         return;
       case "host":
-        if (!this.isPaused && this.isOfMoment()) this.details.take(message);
+        if (this.isPaused || !this.isOfMoment()) break;
+        this.early = message;
+        if (!this.takeDetails()) return; // drawn with its overview, which follows
         break;
       case "findings":
         if (!this.isPaused && this.isOfMoment()) this.findings = { worst: message.worst as FindingEntry[], more: Number(message.more) };
@@ -162,6 +168,16 @@ class Page implements App {
     }
     const isAround = message.type === "status" || message.type === "answer";
     this.soon(!isAround || this.model.hosts.size === 0);
+  }
+
+  /** Takes the details that came in, unless the overview of their second is still to come: what a
+   * view shows is of one second. The first ones wait for nothing. False where they wait. */
+  private takeDetails(): boolean {
+    if (!this.early) return false;
+    if (this.details.isAnswered && (numberOf(this.early.second) ?? 0) > this.model.time) return false;
+    this.details.take(this.early);
+    this.early = null;
+    return true;
   }
 
   private hello(message: Loose): void {

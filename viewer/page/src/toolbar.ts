@@ -30,7 +30,7 @@ export class Toolbar {
   private readonly worst = h("a", {}, "Worst first");
   private readonly totals = h("div", { class: "totals", "aria-label": "Totals", role: "group" });
   private readonly counts = new Map(["bad", "warn", "good", "unknown", "silent"].map((level) =>
-    [level, h("span", { class: `count ${level}`, hidden: true })]));
+    [level, h("span", { class: `count ${level}`, hidden: true }, h("span"), h("span", { class: "word" }, ` ${level}`))]));
   private readonly vms = h("span", { class: "count vms" });
   private readonly unhealthy = h("button", { type: "button", "aria-pressed": "false", title: "Only hosts in bad health" }, "Unhealthy");
   private readonly sort = h("select", { "aria-label": "Order of hosts" }, ...GRID_SORTS.map((sort) => h("option", { value: sort }, SORT_WORDS[sort])));
@@ -90,8 +90,9 @@ export class Toolbar {
     for (const [level, element] of this.counts) {
       const count = totals[level as "bad"];
       element.hidden = count === 0;
-      say(element, `${count} ${level}`);
+      say(element.firstElementChild!, String(count));
     }
+    this.totals.classList.toggle("is-long", totals.hosts >= 100);
     this.vms.title = `${counted(totals.hosts, "host")}; of ${counted(totals.vms, "VM")} ${totals.running} run`;
     say(this.vms, `${counted(totals.hosts, "host")}, ${totals.running}/${counted(totals.vms, "VM")}`);
     if (document.activeElement !== this.search && this.search.value !== route.search) this.search.value = route.search;

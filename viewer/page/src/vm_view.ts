@@ -57,7 +57,7 @@ export class VmView implements View {
       { title: "Disk, bytes a second", top: 1024, isBytes: true, text: rates, lines: [{ metric: "read_bytes", label: "read" }, { metric: "write_bytes", label: "written" }] },
       { title: "Disk, operations a second", top: 1, text: rate, lines: [{ metric: "read_ops", label: "reads" }, { metric: "write_ops", label: "writes" }] },
     ]);
-    this.body = h("div", {}, this.facts, this.timeline,
+    this.body = h("div", {}, this.facts, h("p", { class: "states" }, "State, 2 min", this.timeline),
       h("div", { class: "charts wide" }, this.cpu.element, this.memory.element, this.bytes.element, this.operations.element),
       this.extra.element);
     this.element = h("main", { class: "page", id: "view", tabindex: -1 },
@@ -92,7 +92,7 @@ export class VmView implements View {
     say(this.facts, [
       detail.vcpus === null ? "" : counted(detail.vcpus, "vCPU"), detail.pid === null ? "" : `process ${detail.pid}`, `uuid ${shown(detail.uuid)}`,
     ].filter((part) => part !== "").join(" · "));
-    if (host) strip(this.timeline, host.history.states(key), Math.min(480, this.element.clientWidth - 32), 14, colours);
+    if (host) strip(this.timeline, host.history.states(key), Math.min(480, this.element.clientWidth - 140), 14, colours);
 
     const lineColours = [colours.scale[0]!, colours.wait, colours.accent];
     const series = (figure: (vm: VmSample) => number | null): (number | null)[] => details.series(key, figure);
