@@ -12,7 +12,8 @@ import time
 import unittest
 import urllib.parse
 
-from collector_process import BINARY, Collector, free_port, run
+from collector_process import BINARY, Collector, run
+from ports import free_port
 from wire import frame, vm
 
 UUID = "6cdbd6d2-266d-c568-bc78-7aaab689c0e5"
