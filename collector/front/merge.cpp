@@ -92,7 +92,7 @@ Json unreachable(const std::vector<Said>& said) {
     return all;
 }
 
-Json merge_hosts(std::vector<Said> said, std::size_t most) {
+Json merge_hosts(std::vector<Said>&& said, std::size_t most) {
     std::map<std::string, Json> hosts;
     std::optional<std::string> known_until;  // beyond it some collector's page does not go
     for (auto& [collector, answer] : said) {

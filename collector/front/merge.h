@@ -30,7 +30,7 @@ nlohmann::ordered_json unreachable(const std::vector<Said>& said);
 
 // A page of hosts by name, out of the pages that begin after the same name. Of one that several
 // collectors have, what the one says that heard of it last.
-nlohmann::ordered_json merge_hosts(std::vector<Said> said, std::size_t most);
+nlohmann::ordered_json merge_hosts(std::vector<Said>&& said, std::size_t most);
 
 // Where each collector's next page of events begins, in their order: `after` of the question. Empty
 // is the beginning. An error where the text is not one that merge_events gave for so many.

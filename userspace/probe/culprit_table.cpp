@@ -16,10 +16,12 @@ bool is_same(const vp_culprit_key& a, const vp_culprit_key& b) {
     return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
+constexpr std::size_t room = VP_MAX_CULPRITS;
+
 // How long a row may be without growing, by how many are in the map.
 std::chrono::seconds quiet_age(std::size_t in_map) {
-    if (in_map > VP_MAX_CULPRITS / 4 * 3) return 10s;
-    if (in_map > VP_MAX_CULPRITS / 2) return 60s;
+    if (in_map > room / 4 * 3) return 10s;
+    if (in_map > room / 2) return 60s;
     return 600s;
 }
 
@@ -56,7 +58,7 @@ void CulpritTable::remove(const vp_culprit_key& key) {
 
 std::vector<vp_culprit_key> CulpritTable::to_take_out(std::span<const CulpritRow> read,
                                                       bool is_full, Time now) const {
-    const std::size_t in_map = is_full ? std::size_t{VP_MAX_CULPRITS} : in_map_;
+    const std::size_t in_map = is_full ? room : in_map_;
     std::vector<const ChargedRow*> quiet;
     std::vector<const ChargedRow*> others;
     for (const auto& row : read) {
@@ -67,7 +69,7 @@ std::vector<vp_culprit_key> CulpritTable::to_take_out(std::span<const CulpritRow
     const auto least = [](const ChargedRow* a, const ChargedRow* b) {
         return a->grown_ns < b->grown_ns;
     };
-    const bool is_nearly_full = in_map > VP_MAX_CULPRITS / 8 * 7;
+    const bool is_nearly_full = in_map > room / 8 * 7;
     if (const auto light = read.size() / 4; is_nearly_full && quiet.size() < light) {
         const auto more = std::min(light - quiet.size(), others.size());
         const auto end = others.begin() + static_cast<std::ptrdiff_t>(more);

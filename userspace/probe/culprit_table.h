@@ -61,7 +61,7 @@ class CulpritTable {
     static constexpr std::size_t most_taken_out = 512;
     // Pairs that are remembered when their rows are not in the map; of those beyond, some 120 bytes
     // each, figures begin at 0 when they are charged again.
-    static constexpr std::size_t most_remembered = 3 * VP_MAX_CULPRITS;
+    static constexpr std::size_t most_remembered = std::size_t{3} * VP_MAX_CULPRITS;
 
   private:
     using Rows = std::vector<ChargedRow>;  // by key
