@@ -222,13 +222,14 @@ Result<> check_files(const Options& options) {
     return {};
 }
 
+int refuse(const std::string& why) {
+    std::fprintf(stderr, "virtpulse-collector: %s\n", why.c_str());
+    return wrong_use;
+}
+
 int print_new_key(const std::string& host_pattern) {
     const auto line = wire::new_key_line(host_pattern);
-    if (!line) {
-        std::fprintf(stderr, "virtpulse-collector: --host-pattern: %s\n",
-                     line.error().message.c_str());
-        return wrong_use;
-    }
+    if (!line) return refuse("--host-pattern: " + line.error().message);
     // Past the buffer of stdio, which nobody would clear.
     if (::write(STDOUT_FILENO, line->data(), line->size()) == static_cast<ssize_t>(line->size())) {
         return 0;
@@ -354,18 +355,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     options.gate.max_skew = std::chrono::seconds(max_skew_s);
     if (!remote_write.url.empty()) {
         auto parsed = remote_write_options(remote_write);
-        if (!parsed) {
-            std::fprintf(stderr, "virtpulse-collector: %s\n", parsed.error().message.c_str());
-            return wrong_use;
-        }
+        if (!parsed) return refuse(parsed.error().message);
         options.remote_write = std::move(*parsed);
     }
     if (!front.behind.empty()) {
         auto parsed = front_options(front);
-        if (!parsed) {
-            std::fprintf(stderr, "virtpulse-collector: %s\n", parsed.error().message.c_str());
-            return wrong_use;
-        }
+        if (!parsed) return refuse(parsed.error().message);
         options.front = std::move(*parsed);
     }
     if (!key_file.empty()) options.gate.key_file = key_file;
@@ -374,8 +369,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     if (!replay_file.empty() && replay_file != "none") options.gate.replay_file = replay_file;
 
     if (const auto allowed = check_addresses(options); !allowed) {
-        std::fprintf(stderr, "virtpulse-collector: %s\n", allowed.error().message.c_str());
-        return wrong_use;
+        return refuse(allowed.error().message);
     }
     if (check_config) {
         if (const auto good = check_files(options); !good) {

@@ -33,14 +33,7 @@ Parameters with_after(Parameters parameters, const std::string& after) {
 }  // namespace
 
 asio::awaitable<Result<Answer>> Front::ask(std::string operation, Parameters parameters) {
-    if (waiting_ >= most_forwarded_questions) {
-        co_return Error{"too many questions wait already: ask again in a second", unavailable};
-    }
-    ++waiting_;
-    auto result = co_await asio::co_spawn(io_, answer(std::move(operation), std::move(parameters)),
-                                          asio::use_awaitable);
-    --waiting_;
-    co_return result;
+    return waiting_.ask(io_, answer(std::move(operation), std::move(parameters)));
 }
 
 asio::awaitable<Result<Answer>> Front::answer(std::string operation, Parameters parameters) {

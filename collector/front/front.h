@@ -21,6 +21,7 @@
 #include "collector/front/merge.h"
 #include "collector/ingest/receiver.h"
 #include "collector/query/parameters.h"
+#include "collector/query/waiting.h"
 #include "link/connection.h"
 #include "wire/frame_codec.h"
 
@@ -93,7 +94,7 @@ class Front {
     wire::FrameParser parser_;
     std::unordered_map<std::string, Behind*> heard_from_;  // each host, last
     std::atomic<bool> is_over_ = false;
-    std::atomic<int> waiting_ = 0;
+    Waiting waiting_{most_forwarded_questions};
     std::vector<std::unique_ptr<Behind>> behind_;
     boost::asio::io_context io_{1};
     std::thread thread_;

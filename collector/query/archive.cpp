@@ -1,8 +1,5 @@
 #include "collector/query/archive.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -63,14 +60,7 @@ Archive::~Archive() {
 }
 
 asio::awaitable<Result<Answer>> Archive::ask(std::string operation, Parameters parameters) {
-    if (waiting_ >= most_waiting_questions) {
-        co_return Error{"too many questions wait already: ask again in a second", unavailable};
-    }
-    ++waiting_;
-    auto result = co_await asio::co_spawn(io_, answer(std::move(operation), std::move(parameters)),
-                                          asio::use_awaitable);
-    --waiting_;
-    co_return result;
+    return waiting_.ask(io_, answer(std::move(operation), std::move(parameters)));
 }
 
 asio::awaitable<Result<Answer>> Archive::answer(std::string operation, Parameters parameters) {

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "collector/query/answer.h"
 #include "collector/query/parameters.h"
+#include "collector/query/waiting.h"
 #include "collector/store/database.h"
 #include "collector/store/retention.h"
 
@@ -59,7 +60,7 @@ class Archive {
     const std::string path_;
     const Keep keep_;
     std::atomic<bool> is_over_ = false;
-    std::atomic<int> waiting_ = 0;
+    Waiting waiting_{most_waiting_questions};
     std::optional<Database> database_;
     std::chrono::steady_clock::time_point stop_at_;
     std::chrono::steady_clock::time_point paid_at_ = std::chrono::steady_clock::now();

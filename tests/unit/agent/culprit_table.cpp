@@ -7,22 +7,14 @@
 #include <string_view>
 #include <tuple>
 
+#include "tests/unit/agent/culprit_row.h"
+
 using namespace virtpulse::agent;
 using namespace std::chrono_literals;
 
 namespace {
 
 constexpr CulpritTable::Time begin{std::chrono::hours(1)};
-
-CulpritRow row(std::uint32_t victim, std::uint32_t tgid, std::string_view name, std::uint64_t ns) {
-    CulpritRow made{};
-    made.key.victim = victim;
-    made.key.tgid = tgid;
-    std::ranges::copy(name, made.key.comm);
-    made.culprit.ns = ns;
-    made.culprit.waits = 2;
-    return made;
-}
 
 // The kernel's map, with room for so many pairs, and the table as the agent keeps it.
 struct Map {
@@ -61,7 +53,7 @@ struct Map {
         now += 1s;
     }
     static vp_culprit_key key(const std::pair<std::uint32_t, std::uint32_t>& pair) {
-        return row(pair.first, pair.second, "", 0).key;
+        return culprit_row(pair.first, pair.second, "", 0).key;
     }
     std::uint64_t told(std::uint32_t victim, std::uint32_t culprit) const {
         for (const auto& each : table.of(victim)) {
@@ -83,9 +75,9 @@ struct Map {
 
 TEST_CASE("rows of culprits grow by what they have more than when they were read last") {
     CulpritTable table;
-    table.note(row(10, 20, "", 100), begin);
-    table.note(row(10, 0, "cc1plus", 50), begin);
-    table.note(row(11, 20, "", 7), begin);
+    table.note(culprit_row(10, 20, "", 100), begin);
+    table.note(culprit_row(10, 0, "cc1plus", 50), begin);
+    table.note(culprit_row(11, 20, "", 7), begin);
     CHECK(table.size() == 3);
     REQUIRE(table.of(10).size() == 2);
     const auto of_vm = [&] {
@@ -93,13 +85,13 @@ TEST_CASE("rows of culprits grow by what they have more than when they were read
                                   [](const auto& each) { return each.key.tgid; });
     };
     CHECK(of_vm().grown_ns == 100);
-    table.note(row(10, 20, "", 130), begin);
+    table.note(culprit_row(10, 20, "", 130), begin);
     CHECK(of_vm().grown_ns == 30);
     CHECK(of_vm().culprit.ns == 130);
-    table.note(row(10, 20, "", 130), begin);
+    table.note(culprit_row(10, 20, "", 130), begin);
     CHECK(of_vm().grown_ns == 0);
-    table.remove(row(10, 0, "cc1plus", 0).key);
-    table.remove(row(10, 0, "nobody", 0).key);
+    table.remove(culprit_row(10, 0, "cc1plus", 0).key);
+    table.remove(culprit_row(10, 0, "nobody", 0).key);
     CHECK(table.of(10).size() == 1);
     table.keep([](std::uint32_t tgid) { return tgid != 10; });
     CHECK(table.of(10).empty());
@@ -110,19 +102,19 @@ TEST_CASE("rows of culprits grow by what they have more than when they were read
 
 TEST_CASE("a row that was taken out goes on from what it had") {
     CulpritTable table;
-    table.note(row(10, 20, "", 100), begin);
-    table.took_out(row(10, 20, "", 103));  // it grew since
+    table.note(culprit_row(10, 20, "", 100), begin);
+    table.took_out(culprit_row(10, 20, "", 103));  // it grew since
     CHECK(table.size() == 0);
     REQUIRE(table.of(10).size() == 1);
     CHECK(table.of(10)[0].culprit.ns == 103);
     CHECK(table.of(10)[0].culprit.waits == 2);
-    table.note(row(10, 20, "", 5), begin + 1s);
+    table.note(culprit_row(10, 20, "", 5), begin + 1s);
     CHECK(table.size() == 1);
     CHECK(table.of(10)[0].culprit.ns == 108);
     CHECK(table.of(10)[0].culprit.waits == 4);
     CHECK(table.of(10)[0].grown_ns == 5);
-    table.took_out(row(10, 20, "", 5));
-    table.took_out(row(10, 21, "", 5));  // never seen
+    table.took_out(culprit_row(10, 20, "", 5));
+    table.took_out(culprit_row(10, 21, "", 5));  // never seen
     CHECK(table.of(10)[0].culprit.ns == 108);
     CHECK(table.size() == 0);
 }

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/agent/culprit_row.h"
+
 using namespace virtpulse::agent;
 namespace wire = virtpulse::wire;
 
@@ -27,16 +29,6 @@ vp_wait wait(std::uint32_t bucket, std::uint64_t count, std::uint32_t by, std::u
     w.all.by[by] = {ns, count};
     w.all.moves = 1;
     return w;
-}
-
-CulpritRow row(std::uint32_t victim, std::uint32_t tgid, std::string_view name, std::uint64_t ns) {
-    CulpritRow made{};
-    made.key.victim = victim;
-    made.key.tgid = tgid;
-    std::ranges::copy(name, made.key.comm);
-    made.culprit.ns = ns;
-    made.culprit.waits = 2;
-    return made;
 }
 
 }  // namespace
@@ -204,13 +196,13 @@ TEST_CASE("the worst culprits of the last interval come before those of all time
     history.by[VP_BY_VM] = {10'100, 5};    // in rows of their own
     history.by[VP_BY_HOST] = {20'000, 5};  // likewise
     CulpritTable rows;
-    rows.note(row(10, 20, "", 10'000), {});
-    rows.note(row(10, 30, "", 100), {});
-    rows.note(row(10, 0, "cc1plus", 20'000), {});
+    rows.note(culprit_row(10, 20, "", 10'000), {});
+    rows.note(culprit_row(10, 30, "", 100), {});
+    rows.note(culprit_row(10, 0, "cc1plus", 20'000), {});
     memory.advance(history, rows.of(10));
-    rows.note(row(10, 20, "", 10'000), {});
-    rows.note(row(10, 30, "", 150), {});
-    rows.note(row(10, 0, "cc1plus", 20'000), {});
+    rows.note(culprit_row(10, 20, "", 10'000), {});
+    rows.note(culprit_row(10, 30, "", 150), {});
+    rows.note(culprit_row(10, 0, "cc1plus", 20'000), {});
     history.by[VP_BY_QUOTA].ns += 20;
     history.by[VP_BY_KERNEL] = {10, 1};
     history.by[VP_BY_IDLE] = {5, 1};
