@@ -26,12 +26,12 @@ def disk_of(path):
     return real.parent.name if (real / "partition").exists() else real.name
 
 
-def disk_counters(name):
-    """(busy ms, operations) of a disk."""
+def disk_busy_s(name):
+    """For how long a disk has had anything in flight."""
     for line in pathlib.Path("/proc/diskstats").read_text().splitlines():
         fields = line.split()
         if fields[2] == name:
-            return int(fields[12]), int(fields[3]) + int(fields[7])
+            return int(fields[12]) / 1000
     raise LookupError(name)
 
 
@@ -48,47 +48,50 @@ class Accuracy(unittest.TestCase):
             disk = disk_of(directory)
             if disk is None:
                 self.skipTest(f"diskstats knows no disk below {directory}")
-            print("\n set | measured | difference | of its own operations")
+            print("\n set | measured | difference | own in flight")
             cases = ((20, "--write"), (50, "--write"), (80, "--write"), (50, "--read"))
             for percent, kind in cases:
                 with self.subTest(percent=percent, kind=kind):
                     self.check(disk, directory / "file", percent, kind)
 
     def check(self, disk, path, percent, kind):
-        seconds = SECONDS or 3
         # Filled first, so that only the load itself is observed.
         path.unlink(missing_ok=True)
         made = run(program("disk-load"), "0.1", "0.1", "--file", path, "--keep")
         self.assertEqual(made.returncode, 0, made.stderr)
-        child = start(program("disk-load"), percent, seconds, "--file", path, kind, "--force")
-        busy_before, ops_before = disk_counters(disk)
+        busy_before_s = disk_busy_s(disk)
         began = time.monotonic()
-        waited = 0.0
+        child = start(program("disk-load"), percent, SECONDS or 3, "--file", path, kind, "--force")
+        waited_s = 0.0
         while running(child):
             try:
-                waited = max(waited, run_delay_s(child.pid))
+                waited_s = max(waited_s, run_delay_s(child.pid))
             except OSError:
                 pass  # just ended
             time.sleep(0.1)
         output, errors = child.communicate()
-        busy_after, ops_after = disk_counters(disk)
-        taken = time.monotonic() - began
+        busy_s = disk_busy_s(disk) - busy_before_s
+        taken_s = time.monotonic() - began
         self.assertEqual((child.returncode, errors), (0, ""))
         told = figures(output)
         self.assertEqual(told["by"], disk)
+        seconds = float(told["seconds"])
+        measured, own = float(told["measured_percent"]), float(told["in_flight_percent"])
+        longest = 100 * float(told["longest_ms"]) / 1000 / seconds
+        print(f"{percent:4} | {measured:8.2f} | {measured - percent:+10.2f} | {own:.2f} %, "
+              f"{kind[2:]}s, the longest {told['longest_ms']} ms, "
+              f"waited for a CPU {waited_s:.2f} s")
+        self.assertGreater(int(told["read_ops"]) + int(told["write_ops"]), 0)
 
-        measured = (busy_after - busy_before) / 10 / taken
-        own = int(told["read_ops"]) + int(told["write_ops"])
-        share = own / max(1, ops_after - ops_before)
-        print(f"{percent:4} | {measured:8.2f} | {measured - percent:+10.2f} | "
-              f"{100 * share:5.1f} %, {kind[2:]}s, waited for a CPU {waited:.2f} s")
-        self.assertGreater(own, 0)
-        self.assertAlmostEqual(float(told["measured_percent"]), measured, delta=3)
-        # What others do beyond the set share cannot be taken away.
-        if share > 0.95:
-            self.assertLess(measured, percent + 5)
+        # The disk says the same to others: they look longer, and it counts in jiffies.
+        told_busy_s = measured * seconds / 100
+        self.assertGreater(busy_s, told_busy_s - 0.05)
+        self.assertLess(busy_s, told_busy_s + taken_s - seconds + 0.05)
+        # What others do beyond the set share cannot be taken away, nor what a disk that stalls
+        # still has in flight.
+        self.assertLess(min(measured, own), percent + 5 + longest)
         # Nor can a thread that has no CPU keep a disk busy.
-        self.assertGreater(measured, percent - 5 - 100 * waited / taken)
+        self.assertGreater(measured, percent - 5 - longest - 100 * waited_s / seconds)
 
     def test_where_nothing_counts_its_own_time_in_flight_does(self):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
@@ -156,11 +159,16 @@ class ProgramManners(Manners, unittest.TestCase):
         self.assertEqual(self.path.read_bytes(), before)
 
     def test_a_mix_reads_and_writes(self):
-        done = run(program(self.name), *self.short_run(), "--mix", "50")
-        told = figures(done.stdout)
-        reads, writes = int(told["read_ops"]), int(told["write_ops"])
+        reads = writes = 0
         # Of 50 operations or more, fewer than a tenth on one side is a chance of one in billions.
-        self.assertGreater(reads + writes, 50)  # as many as a slow disk does
+        for _ in range(10):  # a slow disk does few at a time
+            done = run(program(self.name), *self.short_run(), "--mix", "50")
+            told = figures(done.stdout)
+            reads += int(told["read_ops"])
+            writes += int(told["write_ops"])
+            if reads + writes > 50:
+                break
+        self.assertGreater(reads + writes, 50)
         self.assertGreater(min(reads, writes), (reads + writes) / 10)
 
     def test_what_was_there_is_not_written(self):

@@ -52,7 +52,9 @@ Where the kernel counts nothing (tmpfs, overlay, network), the time that own ope
 flight stands for it.
 
 The last line is  set_percent=50 measured_percent=49.97 seconds=30.00 by=vda read_ops=0 ...
-where by is the disk, or "own" for the time in flight.
+where by is the disk, or "own" for the time in flight; in_flight_percent is the share of own
+operations, and longest_ms the longest of them: a disk that stalls for longer than the set share
+leaves cannot be held to it.
 ^C and SIGTERM end it at once, also with that line; it then exits with 130 and 143.
 Exit codes: 0 done, 1 failed, 2 wrong use.
 )";
@@ -159,7 +161,7 @@ Result<Outcome> hold(const Load& load, const Target& target, Interrupt& interrup
     auto disk = DiskBusy::below(target.device);
     DiskWorkers workers(target, load.work);
     const auto busy = [&]() -> std::optional<nanoseconds> {
-        return disk ? disk->read() : workers.in_flight_time();
+        return disk ? disk->read() : workers.totals().in_flight;
     };
     Duty duty(load.percent / 100, nanoseconds(0));
     const auto start = Clock::now();
@@ -203,10 +205,12 @@ Result<int> run(const Load& load) {
     progress.reset();
     std::printf(
         "set_percent=%g measured_percent=%.2f seconds=%.2f by=%s read_ops=%ju write_ops=%ju "
-        "block_bytes=%zu\n",
+        "block_bytes=%zu in_flight_percent=%.2f longest_ms=%.1f\n",
         load.percent, 100 * Seconds(outcome->busy) / outcome->taken, outcome->taken.count(),
         outcome->by.c_str(), std::uintmax_t{outcome->totals.read_ops},
-        std::uintmax_t{outcome->totals.write_ops}, load.work.block_bytes);
+        std::uintmax_t{outcome->totals.write_ops}, load.work.block_bytes,
+        100 * Seconds(outcome->totals.in_flight) / outcome->taken,
+        1e3 * Seconds(outcome->totals.longest).count());
     return interrupt.exit_code();
 }
 

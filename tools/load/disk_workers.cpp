@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace virtpulse::load {
+
+using std::chrono::nanoseconds;
 
 DiskWorkers::DiskWorkers(const Target& target, const DiskWork& work)
     : target_(target), work_(work) {
@@ -41,14 +44,11 @@ void DiskWorkers::work_until(Clock::time_point end) {
     told_.notify_all();
 }
 
-std::chrono::nanoseconds DiskWorkers::in_flight_time() const {
-    const std::lock_guard lock(mutex_);
-    return in_flight_ > 0 ? busy_ + (Clock::now() - busy_since_) : busy_;
-}
-
 DiskTotals DiskWorkers::totals() const {
     const std::lock_guard lock(mutex_);
-    return totals_;
+    auto totals = totals_;
+    if (in_flight_ > 0) totals.in_flight += Clock::now() - busy_since_;
+    return totals;
 }
 
 std::optional<Error> DiskWorkers::failure() const {
@@ -56,30 +56,33 @@ std::optional<Error> DiskWorkers::failure() const {
     return failure_;
 }
 
-// Waits for a burst; whether to do an operation now.
-bool DiskWorkers::begin() {
+// Waits for a burst; when the operation to do now begins, or nothing where no more are wanted.
+std::optional<DiskWorkers::Clock::time_point> DiskWorkers::begin() {
     std::unique_lock lock(mutex_);
-    told_.wait(lock, [this] { return stop_ || Clock::now() < until_; });
-    if (stop_) return false;
-    if (in_flight_++ == 0) busy_since_ = Clock::now();
-    return true;
+    auto now = Clock::now();
+    told_.wait(lock, [&] { return stop_ || (now = Clock::now()) < until_; });
+    if (stop_) return std::nullopt;
+    if (in_flight_++ == 0) busy_since_ = now;
+    return now;
 }
 
-void DiskWorkers::end(bool read) {
+void DiskWorkers::end(Clock::time_point began, bool read) {
     const std::lock_guard lock(mutex_);
-    if (--in_flight_ == 0) busy_ += Clock::now() - busy_since_;
+    const auto now = Clock::now();
+    if (--in_flight_ == 0) totals_.in_flight += now - busy_since_;
+    totals_.longest = std::max(totals_.longest, nanoseconds(now - began));
     ++(read ? totals_.read_ops : totals_.write_ops);
 }
 
 void DiskWorkers::fail(Error error) {
     const std::lock_guard lock(mutex_);
-    if (--in_flight_ == 0) busy_ += Clock::now() - busy_since_;
+    if (--in_flight_ == 0) totals_.in_flight += Clock::now() - busy_since_;
     if (!failure_) failure_ = std::move(error);
 }
 
 void DiskWorkers::run(RandomWords random, const AlignedBuffer& buffer) {
     const auto blocks = target_.size_bytes / work_.block_bytes;
-    while (begin()) {
+    while (const auto began = begin()) {
         const auto at = static_cast<off_t>(random.next() % blocks * work_.block_bytes);
         constexpr double whole = 0x1p64;
         const bool read = static_cast<double>(random.next()) < work_.reads * whole;
@@ -91,7 +94,7 @@ void DiskWorkers::run(RandomWords random, const AlignedBuffer& buffer) {
             return fail(Error{read ? "cannot read: the file has become shorter"
                                    : "cannot write: no room for a whole block"});
         }
-        end(read);
+        end(*began, read);
     }
 }
 

@@ -26,6 +26,10 @@ struct DiskWork {
 struct DiskTotals {
     std::uint64_t read_ops = 0;
     std::uint64_t write_ops = 0;
+    // For how long at least one operation has been in flight so far, and the longest one that
+    // ended.
+    std::chrono::nanoseconds in_flight{0};
+    std::chrono::nanoseconds longest{0};
 };
 
 // Operations on whole blocks at random places of the target, `depth` at a time, so that within a
@@ -46,16 +50,14 @@ class DiskWorkers {
     // Works until `end`; later calls replace it, a past time ends the burst.
     void work_until(Clock::time_point end);
 
-    // For how long at least one operation has been in flight so far.
-    [[nodiscard]] std::chrono::nanoseconds in_flight_time() const;
     [[nodiscard]] DiskTotals totals() const;
     // The first operation that failed; the thread that saw it does no more.
     [[nodiscard]] std::optional<Error> failure() const;
 
   private:
     void run(RandomWords random, const AlignedBuffer& buffer);
-    bool begin();
-    void end(bool read);
+    std::optional<Clock::time_point> begin();
+    void end(Clock::time_point began, bool read);
     void fail(Error error);
 
     const Target& target_;
@@ -67,8 +69,7 @@ class DiskWorkers {
     bool stop_ = false;
     unsigned in_flight_ = 0;
     Clock::time_point busy_since_{};
-    std::chrono::nanoseconds busy_{0};
-    DiskTotals totals_;
+    DiskTotals totals_;  // in_flight until busy_since_
     std::optional<Error> failure_;
 
     std::vector<AlignedBuffer> buffers_;  // one for each thread
