@@ -7,7 +7,7 @@ import time
 import unittest
 import zlib
 
-from load_program import SECONDS, Manners, figures, program, run, start, wait_for
+from load_program import SECONDS, Manners, figures, program, run, running, start, wait_for
 
 MIB = 1 << 20
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -21,13 +21,25 @@ def kib_of(path, name):
     return 0
 
 
-def rollup(process, name="Anonymous"):
+def resident(pid, name="Rss"):
     """A figure of the process' smaps_rollup."""
-    return kib_of(f"/proc/{process.pid}/smaps_rollup", name)
+    return kib_of(f"/proc/{pid}/smaps_rollup", name)
 
 
 def wait_until_filled(process, size):
-    wait_for(lambda: rollup(process) >= size)
+    wait_for(lambda: resident(process.pid, "Anonymous") >= size)
+
+
+class Reading:
+    """How much of a process was resident at some time between two."""
+
+    def __init__(self, pid):
+        self.begin = time.monotonic()
+        try:
+            self.resident = resident(pid)
+        except OSError:
+            self.resident = 0  # it has ended, or not begun
+        self.end = time.monotonic()
 
 
 class Accuracy(unittest.TestCase):
@@ -40,20 +52,24 @@ class Accuracy(unittest.TestCase):
 
     def check(self, size, *wrapper):
         seconds = SECONDS or 2
+        read = [Reading(0)]
         child = start(*wrapper, program("mem-load"), f"{size // MIB}M", seconds)
-        wait_until_filled(child, size)
-        seen = []
-        until = time.monotonic() + seconds - 0.5
-        while time.monotonic() < until:
-            seen.append(rollup(child, "Rss"))
-            time.sleep(0.1)
-        output, errors = child.communicate(timeout=60)
+        while running(child):
+            read.append(Reading(child.pid))
+            time.sleep(0.05)
+        read.append(Reading(0))
+        output, errors = child.communicate()
         self.assertEqual((child.returncode, errors), (0, ""))
-        low, high = min(seen) / MIB, max(seen) / MIB
-        print(f"set {size / MIB:g} MiB: {low:.1f} to {high:.1f} MiB, {output}", end="")
+        full = [i for i, each in enumerate(read) if each.resident >= size]
+        rss = [read[i].resident for i in full]
+        self.assertTrue(full, "never all of it")
+        print(f"set {size / MIB:g} MiB: {len(full)} times {min(rss) / MIB:.1f} to "
+              f"{max(rss) / MIB:.1f} MiB, {output}", end="")
+        # All the time, and from before the first time that it was seen until after the last.
+        self.assertEqual(len(full), full[-1] - full[0] + 1)
+        self.assertGreaterEqual(read[full[-1] + 1].end - read[full[0] - 1].begin, seconds)
         # The program itself has some hundreds of KiB.
-        self.assertGreaterEqual(min(seen), size)
-        self.assertLess(max(seen), size + 8 * MIB)
+        self.assertLess(max(rss), size + 8 * MIB)
         told = figures(output)
         self.assertEqual(int(told["set_bytes"]), size)
         self.assertEqual(int(told["resident_bytes"]), size)
@@ -137,8 +153,8 @@ class ProgramManners(Manners, unittest.TestCase):
         if kib_of("/proc/meminfo", "MemAvailable") < 4096 * MIB:
             self.skipTest("too little memory available")
         child = start(program("mem-load"), "2G", "100000")
-        wait_for(lambda: rollup(child) > 8 * MIB)
-        filling = rollup(child) < 2048 * MIB
+        wait_for(lambda: resident(child.pid, "Anonymous") > 8 * MIB)
+        filling = resident(child.pid, "Anonymous") < 2048 * MIB
         child.send_signal(signal.SIGTERM)
         output, _ = child.communicate(timeout=30)
         self.assertEqual(child.returncode, 143)
