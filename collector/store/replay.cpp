@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "collector/clock.h"
 #include "collector/store/writer.h"
 
 namespace virtpulse::collector {
@@ -71,13 +72,19 @@ Reading read_sample(const Statement& row, const Subject& subject) {
 }
 
 Result<> Writer::replay() {
-    const auto last = database_->query_integer(
-        "SELECT max(ifnull((SELECT max(received_s) FROM host_samples), -1),"
-        " ifnull((SELECT max(received_s) FROM vm_samples), -1))");
+    // What a clock that ran ahead has left says nothing of where we are, unless there is no other.
+    const auto newest = [&](const std::string& time, const std::string& hosts,
+                            const std::string& vms) {
+        const auto of = [&](const std::string& table) {
+            const auto any = "(SELECT max(" + time + ") FROM " + table;
+            return "coalesce(" + any + " WHERE " + time +
+                   " <= " + std::to_string(unix_ms() / 1000) + "), " + any + "), -1)";
+        };
+        return database_->query_integer("SELECT max(" + of(hosts) + ", " + of(vms) + ")");
+    };
+    const auto last = newest("received_s", "host_samples", "vm_samples");
     if (!last) return last.error();
-    const auto done = database_->query_integer(
-        "SELECT max(ifnull((SELECT max(start_s) FROM host_10s), -1),"
-        " ifnull((SELECT max(start_s) FROM vm_10s), -1))");
+    const auto done = newest("start_s", "host_10s", "vm_10s");
     if (!done) return done.error();
     if (last->value_or(-1) < 0) return {};
     const auto from_s =

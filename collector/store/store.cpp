@@ -138,7 +138,8 @@ Result<> Store::write_one(const StoreItem& item) {
 void Store::clean() {
     if (!open_ || queue_.cost() > rows_in_a_transaction) return;
     auto cleaned = close_ended();
-    if (cleaned) cleaned = open_->retention->step(unix_ms());
+    const auto now_ms = unix_ms();
+    if (cleaned && may_delete(now_ms)) cleaned = open_->retention->step(now_ms);
     if (cleaned) return;
     say_failing(cleaned.error());
     open_.reset();
@@ -151,6 +152,24 @@ Result<> Store::close_ended() {
     if (auto begun = open_->database.execute("BEGIN IMMEDIATE"); !begun) return begun;
     if (auto closed = open_->writer->close_ended(unix_ms() / 1000); !closed) return closed;
     return open_->database.execute("COMMIT");
+}
+
+bool Store::may_delete(std::int64_t now_ms) {
+    const auto trusted_before = !clock_trust_.ahead();
+    const auto trusted = clock_trust_.trusts(now_ms, Clock::now());
+    if (trusted_before && !trusted) {
+        const auto ahead_s =
+            std::chrono::duration_cast<std::chrono::seconds>(*clock_trust_.ahead());
+        spdlog::warn(
+            "this machine's clock jumped ahead by {} s; nothing old is deleted from {} for an "
+            "hour, "
+            "or until it jumps back",
+            ahead_s.count(), path_);
+    }
+    if (!trusted_before && trusted) {
+        spdlog::info("this machine's clock is trusted again; old rows of {} are deleted", path_);
+    }
+    return trusted;
 }
 
 bool Store::is_over() {

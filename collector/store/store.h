@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "collector/counters.h"
 #include "collector/queue.h"
+#include "collector/store/clock_trust.h"
 #include "collector/store/retention.h"
 #include "collector/store/writer.h"
 
@@ -56,6 +57,8 @@ class Store {
     // Between two batches: closes buckets that are over, deletes what is too old.
     void clean();
     Result<> close_ended();
+    // Whether the clock is fit for it; says so when that changes.
+    bool may_delete(std::int64_t now_ms);
     // Whether the queue is closed and the time for the last writes is over.
     bool is_over();
     void say_failing(const Error& error);
@@ -67,6 +70,7 @@ class Store {
     BoundedQueue<StoreItem> queue_{most_queued_rows};  // costs are rows
     std::unique_ptr<Open> open_;                       // nothing after a failure
     std::chrono::steady_clock::time_point close_next_{};
+    ClockTrust clock_trust_;
     std::optional<std::chrono::steady_clock::time_point> end_;  // set once the queue is closed
     std::thread thread_;
 };

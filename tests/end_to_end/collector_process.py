@@ -22,9 +22,9 @@ def run(*arguments):
 
 
 class Collector:
-    def __init__(self, database="none", *arguments, ports=None, tls=None):
+    def __init__(self, database="none", *arguments, ports=None, tls=None, environment=()):
         """`ports` are for UDP and TCP; free ones unless given. `tls` is a context for its readers.
-        Without a database, also no "none", it is a front."""
+        Without a database, also no "none", it is a front. `environment` has more variables."""
         self.tls = tls
         self.udp, self.tcp = ports or (free_port(socket.SOCK_DGRAM),
                                        free_port(socket.SOCK_STREAM))
@@ -35,7 +35,7 @@ class Collector:
             [BINARY, *ingest, "--tcp", f"127.0.0.1:{self.tcp}",
              "--http", f"127.0.0.1:{self.http}", *arguments], stderr=self.log,
             # AddressSanitizer, where it is built in, would hold on to what was freed.
-            env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"})
+            env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1", **dict(environment)})
         self.senders = []
         self.asker = None
         self.until(lambda: "viewers on TCP" in self.said())

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""kill -9 of a collector under load, again and again in the same database."""
+"""kill -9 of a collector under load, again and again in the same database; clocks that are set."""
 
 import contextlib
+import glob
 import os
 import random
 import signal
@@ -12,9 +13,34 @@ import time
 import unittest
 
 from collector_process import Collector
+from wire import frame, vm
 
 GRID_SIM = os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"), "grid-sim")
 KILLS = int(os.environ.get("VIRTPULSE_KILLS", "10"))
+
+
+FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
+DAY_S = 86400
+UUID = "11111111-2222-4333-8444-555555555555"
+
+
+class SetClock:
+    """The clock of a program that is started with its environment, off by as much as it is told."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "clock")
+        self.set(0)
+        self.environment = {
+            "LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": self.path, "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            # AddressSanitizer, where it is built in, would be the first library.
+            "ASAN_OPTIONS": "quarantine_size_mb=1:verify_asan_link_order=0",
+        }
+
+    def set(self, seconds):
+        with open(self.path + ".new", "w", encoding="ascii") as file:
+            file.write(f"{seconds:+d}")
+        os.replace(self.path + ".new", self.path)
 
 
 def behind_ms(connection):
@@ -64,6 +90,55 @@ class Kill(unittest.TestCase):
                 worst_ms = max(worst_ms, missing_ms)
                 self.assertLess(missing_ms, usual_ms + 1000)
         print(f"{KILLS} kills: the database opened each time; at most {worst_ms:.0f} ms missing")
+
+class Clocks(unittest.TestCase):
+    def setUp(self):
+        if not FAKETIME:
+            self.skipTest("no libfaketime")
+        directory = tempfile.TemporaryDirectory(prefix="virtpulse-")
+        self.addCleanup(directory.cleanup)
+        self.database = os.path.join(directory.name, "grid.db")
+        self.clock = SetClock(directory.name)
+
+    def rows(self, query):
+        with contextlib.closing(sqlite3.connect(self.database)) as connection:
+            return connection.execute(query).fetchall()
+
+    def test_a_clock_that_is_set_deletes_nothing_and_loses_nothing(self):
+        with Collector(self.database, "--keep", "1d", environment=self.clock.environment) as grid:
+            sender, reader = grid.sender(), grid.reader()
+            sent = []
+
+            def send():
+                # As an agent's, whose clock is right.
+                text = frame("h", at=len(sent) + 1e9, vms=[vm("a", UUID)])
+                sender.send(text)
+                self.assertEqual(reader.live(), text)
+                sent.append(text)
+
+            for off_s in (0, 40 * DAY_S, -40 * DAY_S, 3600, 60):
+                self.clock.set(off_s)
+                for _ in range(3):
+                    send()
+                grid.until(lambda: len(self.rows("SELECT 1 FROM host_samples")) == len(sent))
+                near = time.time() + off_s
+                (newest, oldest), = self.rows(
+                    "SELECT max(received_s), min(received_s) FROM (SELECT received_s FROM"
+                    " host_samples ORDER BY time_ms DESC LIMIT 3)")
+                self.assertTrue(near - 120 < oldest <= newest < near + 120)
+            grid.until(lambda: "trusted again" in grid.said())
+            self.assertEqual(grid.said().count("jumped ahead"), 2)
+            stats = grid.stats()
+            self.assertEqual(stats["store"]["dropped_rows"], 0)
+            self.assertEqual(sum(stats["dropped"].values()), 0)
+        self.assertEqual(self.rows("PRAGMA integrity_check"), [("ok",)])
+        # Each sample is in one bucket of each size; the next start closes those that were open.
+        with Collector(self.database, environment=self.clock.environment) as grid:
+            self.clock.set(100)
+            for size in ("10s", "1min", "1h"):
+                for subject in ("host", "vm"):
+                    grid.until(lambda: self.rows(
+                        f"SELECT sum(samples) FROM {subject}_{size}") == [(len(sent),)])
 
 
 if __name__ == "__main__":
