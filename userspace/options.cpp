@@ -185,6 +185,11 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
             return name.empty() || name.size() > wire::longest_name ? "1 to 255 bytes are needed"
                                                                     : std::string{};
         });
+    app.add_option("--most-culprits", options.most_culprits,
+                   "Room in the kernel for so many pairs of a VM and who had the CPU meanwhile")
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(std::uint32_t{64}, std::uint32_t{1} << 20));
     app.add_option("--path-procfs", options.root.procfs, "Where /proc is")
         ->type_name("DIR")
         ->capture_default_str();

@@ -10,6 +10,7 @@
 
 #include "base/endpoint.h"
 #include "base/result.h"
+#include "bpf/records.h"
 #include "userspace/proc/root.h"
 #include "wire/frame_codec.h"
 
@@ -35,6 +36,7 @@ struct Options {
     Print print = Print::nothing;
     std::optional<std::uint64_t> count;  // samples; absent: until told to end
     bool bpf_stats = false;
+    std::uint32_t most_culprits = VP_MAX_CULPRITS;  // see the map `culprits`
     bool compare_as_json = false;
     std::string log_level = "info";
 };

@@ -114,8 +114,7 @@ Result<void> run(const Options& options) {
         self.omitted_vms = omitted_vms;
         if (collectors) {
             self.send_errors = collectors->errors();
-            for (const auto& datagram : datagrams.make(frame))
-                collectors->send(datagram);
+            collectors->send(datagrams.make(frame));
             if (datagrams.omitted_vms() != 0 && omitted_vms == 0) {
                 spdlog::warn("{} VMs do not fit into a frame and are left out",
                              datagrams.omitted_vms());

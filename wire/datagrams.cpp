@@ -18,7 +18,7 @@ std::span<const std::string> Datagrams::make(const Frame& sample) {
         encode_sample(sample, options_.style, options_.max_datagram, encoded_,
                       key_ ? sealed_overhead : sequence_bytes);
     }
-    const auto& texts = encoded_.json;
+    auto& texts = encoded_.json;
     out_.resize(texts.size());
     for (std::size_t i = 0; i < texts.size(); ++i) {
         const auto sequence = options_.sequence++;
@@ -29,9 +29,9 @@ std::span<const std::string> Datagrams::make(const Frame& sample) {
                  out_[i]);
             continue;
         }
-        out_[i].resize(sequence_bytes);
+        out_[i].swap(texts[i]);
+        out_[i].insert(0, sequence_bytes, '\0');
         put_be32(sequence, reinterpret_cast<std::byte*>(out_[i].data()));
-        out_[i] += texts[i];
     }
     return out_;
 }

@@ -358,6 +358,20 @@ void write_head(const Host& host, Detail detail, const std::optional<Part>& part
     out += '[';
 }
 
+// The heads of all parts but the first differ in the number of the part alone.
+struct LaterHead {
+    std::string before;  // that number
+    std::string after;
+};
+
+LaterHead later_head(const Host& host, Detail detail, std::uint32_t count) {
+    std::string text;
+    write_head(host, detail, Part{1, count}, text);
+    constexpr std::string_view mark = R"("part":[)";  // inside a string its quotes are escaped
+    const auto number = text.find(mark) + mark.size();
+    return {text.substr(0, number), text.substr(number + 1)};
+}
+
 constexpr std::string_view tail = "]}";
 
 }  // namespace
@@ -422,47 +436,58 @@ void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagr
     const std::size_t room_later = extended ? room_beside_head(1) : room;
 
     // The VMs as texts, then as many in each part as there is room for.
-    std::string vms;
-    std::vector<std::pair<std::size_t, std::size_t>> parts;  // [begin, end) in `vms`
+    auto& vms = out.vms;
+    auto& parts = out.parts;
+    vms.clear();
+    parts.clear();
     std::size_t part_begin = 0;
-    std::string one;
     for (const auto& vm : sample.vms) {
-        one.clear();
-        JsonWriter json(one);
-        write_vm(json, vm, detail);
+        const std::size_t end = vms.size();
+        if (end > part_begin) vms += ',';
+        const std::size_t begin = vms.size();
+        const auto write = [&](Detail how_much) {
+            vms.resize(begin);
+            JsonWriter json(vms);
+            write_vm(json, vm, how_much);
+            return vms.size() - begin;
+        };
+        std::size_t size = write(detail);
         for (const auto less : {Detail::without_vcpus, Detail::without_histograms,
                                 Detail::without_cgroup, Detail::without_waits, Detail::standard}) {
-            if (one.size() <= room_later || !extended) break;
-            one.clear();
-            JsonWriter shorter(one);
-            write_vm(shorter, vm, less);
+            if (size <= room_later || !extended) break;
+            size = write(less);
         }
-        const bool part_has_vms = vms.size() > part_begin;
-        const bool fits_here = vms.size() - part_begin + 1 + one.size() <= room;
-        const bool may_open_part = extended && one.size() <= room_later;
+        const bool fits_here = end - part_begin + 1 + size <= room;
+        const bool may_open_part = extended && size <= room_later;
         if (!fits_here && !may_open_part) {
             ++out.omitted_vms;
+            vms.resize(end);
             continue;
         }
         if (!fits_here) {
-            parts.emplace_back(part_begin, vms.size());
-            part_begin = vms.size();
+            parts.push_back({part_begin, end});
+            part_begin = begin;
             room = room_later;
-        } else if (part_has_vms) {
-            vms += ',';
         }
-        vms += one;
     }
-    parts.emplace_back(part_begin, vms.size());
+    parts.push_back({part_begin, vms.size()});
 
-    out.json.resize(parts.size());
-    for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto count = static_cast<std::uint32_t>(parts.size());
+    const bool in_parts = extended && count > 1;
+    head.clear();
+    write_head(sample.host, detail, in_parts ? std::optional(Part{0, count}) : std::nullopt, head);
+    const auto later = in_parts ? later_head(sample.host, detail, count) : LaterHead{};
+    out.json.resize(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
         std::string& text = out.json[i];
-        text.clear();
-        const Part part{static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(parts.size())};
-        write_head(sample.host, detail,
-                   extended && parts.size() > 1 ? std::optional(part) : std::nullopt, text);
-        text.append(vms, parts[i].first, parts[i].second - parts[i].first);
+        if (i == 0) {
+            text = head;
+        } else {
+            text = later.before;
+            JsonWriter(text).number(std::uint64_t{i});
+            text += later.after;
+        }
+        text.append(vms, parts[i].begin, parts[i].end - parts[i].begin);
         text += tail;
     }
 }

@@ -27,6 +27,14 @@ struct EncodedSample {
     std::vector<std::string> json;  // one text a datagram, without the sequence number
     std::size_t omitted_vms = 0;    // did not fit: standard frames past 65507 bytes, or one VM
                                     // alone over the limit
+    // Of no use to others, kept for the memory that they have: the VMs one after the other, and
+    // which of that is in each datagram.
+    struct Slice {
+        std::size_t begin;
+        std::size_t end;
+    };
+    std::string vms;
+    std::vector<Slice> parts;
 };
 
 // Writes one sample as one frame or, where `extended` and too large, as parts of at most

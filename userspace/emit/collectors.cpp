@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 
 constexpr auto resolve_again_after = 60s;
 constexpr auto retry_failed_after = 5s;
-constexpr int send_buffer_bytes = 4 << 20;  // a sample of a large host in parts, at once
+constexpr int send_buffer_bytes = 4 << 20;    // a sample of a large host in parts, at once
+constexpr std::size_t most_in_a_call = 1024;  // the kernel takes no more (UIO_MAXIOV)
 
 struct Address {
     sockaddr_storage storage{};
@@ -178,7 +179,44 @@ bool Collectors::try_send(Peer& peer, std::string_view datagram) {
     return send_it();
 }
 
-void Collectors::send(std::string_view datagram) {
+// As many as go at once; gives how many did. Fewer than all: the next one is to be tried alone.
+std::size_t Collectors::send_batch(Peer& peer, std::span<const std::string> datagrams) {
+    if (!peer.socket || datagrams.empty()) return 0;
+    const std::size_t count = std::min(datagrams.size(), most_in_a_call);
+    bytes_.resize(count);
+    headers_.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        // Only read from.
+        bytes_[i] = {const_cast<char*>(datagrams[i].data()), datagrams[i].size()};
+        headers_[i] = {};
+        headers_[i].msg_hdr.msg_iov = &bytes_[i];
+        headers_[i].msg_hdr.msg_iovlen = 1;
+    }
+    const int sent = ::sendmmsg(peer.socket.get(), headers_.data(), static_cast<unsigned>(count),
+                                MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) return static_cast<std::size_t>(sent);
+    // Where no other address can be had, that is found out with the next one.
+    if (errno == ECONNREFUSED && peer.addresses.size() > 1) (void)open_next_address(peer);
+    return 0;
+}
+
+// Gives the error of the last one that was not sent; 0 where all were. The kernel does not tell
+// what stopped a batch after its first: so one goes alone, and then the rest together, again after
+// each stop.
+int Collectors::send_all(Peer& peer, std::span<const std::string> datagrams) {
+    int error = 0;
+    while (!datagrams.empty()) {
+        if (!try_send(peer, datagrams.front())) {
+            error = errno;
+            ++errors_;
+        }
+        datagrams = datagrams.subspan(1);
+        datagrams = datagrams.subspan(send_batch(peer, datagrams));
+    }
+    return error;
+}
+
+void Collectors::send(std::span<const std::string> datagrams) {
     const std::lock_guard lock(shared_->mutex);  // held by the other thread for moments only
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         Peer& peer = peers_[i];
@@ -190,18 +228,18 @@ void Collectors::send(std::string_view datagram) {
             peer.socket.reset();
         }
         if (peer.addresses.empty()) {
-            ++errors_;
+            errors_ += datagrams.size();
             continue;
         }
-        if (try_send(peer, datagram)) {
+        const int error = send_all(peer, datagrams);
+        if (error == 0) {
             if (!peer.failure.empty()) {
                 spdlog::info("collector {}: sending again", entry.endpoint.text());
                 peer.failure.clear();
             }
             continue;
         }
-        const std::string failure = std::strerror(errno);
-        ++errors_;
+        const std::string failure = std::strerror(error);
         if (failure != peer.failure) {
             spdlog::warn("collector {}: cannot send: {}; going on", entry.endpoint.text(), failure);
             peer.failure = failure;

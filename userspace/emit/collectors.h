@@ -1,10 +1,14 @@
 // Sends datagrams to every collector of the list, and finds out where they are.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,9 +30,9 @@ class Collectors {
     // `longest` at most.
     void wait_until_resolved(std::chrono::milliseconds longest);
 
-    // Sends the datagram to each. Never blocks: what the socket does not take at once is not sent,
-    // and counted.
-    void send(std::string_view datagram);
+    // Sends the datagrams to each, in their order. Never blocks: what the socket does not take at
+    // once is not sent, and counted.
+    void send(std::span<const std::string> datagrams);
 
     // Datagrams not sent so far, over all collectors.
     [[nodiscard]] std::uint64_t errors() const { return errors_; }
@@ -37,11 +41,15 @@ class Collectors {
     struct Shared;
     struct Peer;
 
-    bool try_send(Peer& peer, std::string_view datagram);
-    bool open_next_address(Peer& peer);
+    int send_all(Peer& peer, std::span<const std::string> datagrams);
+    static bool try_send(Peer& peer, std::string_view datagram);
+    std::size_t send_batch(Peer& peer, std::span<const std::string> datagrams);
+    static bool open_next_address(Peer& peer);
 
     std::shared_ptr<Shared> shared_;
     std::vector<Peer> peers_;
+    std::vector<iovec> bytes_;  // of a batch, and its headers
+    std::vector<mmsghdr> headers_;
     std::uint64_t errors_ = 0;
 };
 

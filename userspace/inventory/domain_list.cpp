@@ -110,9 +110,11 @@ std::vector<Domain> DomainList::merge(std::span<const QemuProcess> processes,
     for (const auto& [uuid, process] : by_uuid) {
         if (process != nullptr) domains.push_back(from_process(*process));
     }
-    std::ranges::sort(domains, [](const Domain& a, const Domain& b) {
+    const auto is_before = [](const Domain& a, const Domain& b) {
         return std::tie(a.name, a.uuid, a.process) < std::tie(b.name, b.uuid, b.process);
-    });
+    };
+    // Where libvirt knows all of them they are.
+    if (!std::ranges::is_sorted(domains, is_before)) std::ranges::sort(domains, is_before);
     return domains;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "userspace/inventory/libvirt_stats.h"
@@ -106,6 +107,10 @@ Result<LibvirtSnapshot> LibvirtConnection::take_snapshot() {
     const std::unique_ptr<virDomainStatsRecordPtr, FreeRecords> owner(list);
     for (const auto* record : std::span(list, static_cast<std::size_t>(count)))
         snapshot.domains.push_back(read(*record));
+    // As they are told, so that who samples need not.
+    std::ranges::sort(snapshot.domains, [](const LibvirtDomain& a, const LibvirtDomain& b) {
+        return std::tie(a.name, a.uuid) < std::tie(b.name, b.uuid);
+    });
     return snapshot;
 }
 

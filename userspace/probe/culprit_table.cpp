@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 namespace virtpulse::agent {
 namespace {
@@ -16,16 +17,14 @@ bool is_same(const vp_culprit_key& a, const vp_culprit_key& b) {
     return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
-constexpr std::size_t room = VP_MAX_CULPRITS;
+}  // namespace
 
 // How long a row may be without growing, by how many are in the map.
-std::chrono::seconds quiet_age(std::size_t in_map) {
-    if (in_map > room / 4 * 3) return 10s;
-    if (in_map > room / 2) return 60s;
+std::chrono::seconds CulpritTable::quiet_age(std::size_t in_map) const {
+    if (in_map > room_ / 4 * 3) return 10s;
+    if (in_map > room_ / 2) return 60s;
     return 600s;
 }
-
-}  // namespace
 
 void CulpritTable::note(const CulpritRow& row, Time now) {
     auto& rows = by_victim_[row.key.victim];
@@ -58,7 +57,7 @@ void CulpritTable::remove(const vp_culprit_key& key) {
 
 std::vector<vp_culprit_key> CulpritTable::to_take_out(std::span<const CulpritRow> read,
                                                       bool is_full, Time now) const {
-    const std::size_t in_map = is_full ? room : in_map_;
+    const std::size_t in_map = is_full ? room_ : in_map_;
     std::vector<const ChargedRow*> quiet;
     std::vector<const ChargedRow*> others;
     for (const auto& row : read) {
@@ -67,9 +66,9 @@ std::vector<vp_culprit_key> CulpritTable::to_take_out(std::span<const CulpritRow
         (now - known->grown_at >= quiet_age(in_map) ? quiet : others).push_back(known);
     }
     const auto least = [](const ChargedRow* a, const ChargedRow* b) {
-        return a->grown_ns < b->grown_ns;
+        return std::tie(a->grown_ns, a->culprit.ns) < std::tie(b->grown_ns, b->culprit.ns);
     };
-    const bool is_nearly_full = in_map > room / 8 * 7;
+    const bool is_nearly_full = in_map > room_ / 8 * 7;
     if (const auto light = read.size() / 4; is_nearly_full && quiet.size() < light) {
         const auto more = std::min(light - quiet.size(), others.size());
         const auto end = others.begin() + static_cast<std::ptrdiff_t>(more);
@@ -98,7 +97,7 @@ void CulpritTable::took_out(const CulpritRow& row) {
     found->culprit.ns = found->taken_out.ns;
     found->culprit.waits = found->taken_out.waits;
     found->grown_ns = 0;
-    if (remembered_ <= most_remembered) return;
+    if (remembered_ <= most_remembered()) return;
     rows.erase(found);
     --remembered_;
 }

@@ -26,12 +26,16 @@ struct ChargedRow {
 //
 // A map that is full loses what is new, so rows are taken out of it before, at most
 // `most_taken_out` a sample, and their figures go on from what they were: those that did not grow
-// for `quiet_ages`, sooner the fuller it is; of a map that is nearly full also the quarter of each
-// reading that grew least. A pair whose row was taken out gets another one when it is charged
+// for `quiet_age`, sooner the fuller it is; of a map that is nearly full also the quarter of each
+// reading that grew least, of those that did not the smallest, so that the large ones stay while
+// many come at once. A pair whose row was taken out gets another one when it is charged
 // again.
 class CulpritTable {
   public:
     using Time = std::chrono::steady_clock::time_point;
+
+    // `room`: rows that the map can hold.
+    explicit CulpritTable(std::size_t room = VP_MAX_CULPRITS) : room_(room) {}
 
     void note(const CulpritRow& row, Time now);
     // It is gone from the map, and so is what was known of it.
@@ -61,13 +65,15 @@ class CulpritTable {
     static constexpr std::size_t most_taken_out = 512;
     // Pairs that are remembered when their rows are not in the map; of those beyond, some 120 bytes
     // each, figures begin at 0 when they are charged again.
-    static constexpr std::size_t most_remembered = std::size_t{3} * VP_MAX_CULPRITS;
+    [[nodiscard]] std::size_t most_remembered() const { return 3 * room_; }
 
   private:
     using Rows = std::vector<ChargedRow>;  // by key
     [[nodiscard]] const ChargedRow* find(const vp_culprit_key& key) const;
+    [[nodiscard]] std::chrono::seconds quiet_age(std::size_t in_map) const;
     void count();
 
+    std::size_t room_;
     std::unordered_map<std::uint32_t, Rows> by_victim_;
     std::size_t in_map_ = 0;
     std::size_t remembered_ = 0;  // and not in the map

@@ -79,7 +79,8 @@ class EbpfSource final : public VmSource {
           siblings_(read_cpu_siblings(root_)),
           missing_(std::move(missing)),
           has_kvm_(has_kvm),
-          measure_programs_(measure_programs) {}
+          measure_programs_(measure_programs),
+          culprits_(probe_.room_of("culprits")) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
@@ -113,6 +114,7 @@ class EbpfSource final : public VmSource {
     void report_vcpus();
     Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
+    Result<std::span<const VmUse>> read_uses();
     Result<void> housekeeping();
 
     Root root_;
@@ -132,6 +134,7 @@ class EbpfSource final : public VmSource {
     VcpuFigures vcpus_;
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
+    bool vms_are_read_ = false;  // for the sample that has begun
     std::vector<BlockRow> block_rows_;
     std::vector<ExitsRow> exits_rows_;
     std::vector<DeviceRow> device_rows_;
@@ -241,6 +244,7 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
         }
     }
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
+    vms_are_read_ = true;
     for (const auto& row : vm_rows_) {
         if (row.vm.ended_ns == 0) pids.push_back(static_cast<pid_t>(row.tgid));
     }
@@ -291,6 +295,7 @@ Result<void> EbpfSource::watch(std::span<const ProcessKey> processes) {
         stop_watching(entry.second);
         return true;
     });
+    vms_are_read_ = false;  // what is begun here, and adoption, changes them
     const auto is_watched = [&](const auto& process) { return watched_.contains(process); };
     if (std::ranges::all_of(processes, is_watched)) return housekeeping();
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
@@ -332,6 +337,26 @@ Result<void> EbpfSource::adopt_late_threads() {
     return probe_.read_vms(vm_rows_);  // adoption can change what is to be taken off
 }
 
+// What candidates() read shortly before is taken again, unless a thread has ended since: it would
+// be missing from the sample.
+Result<std::span<const VmUse>> EbpfSource::read_uses() {
+    const auto ask_running = [this](std::uint32_t tgid, std::uint32_t tid) {
+        const auto text = read_short_file(task_file(root_, tgid, tid, "schedstat"), buffer_);
+        const auto stat = and_then(text, parse_schedstat);
+        return stat ? std::optional(stat->run_ns) : std::nullopt;
+    };
+    if (std::exchange(vms_are_read_, false)) {
+        if (const auto adopted = adopt_late_threads(); !adopted) return adopted.error();
+        const auto uses = fold_.fold(vm_rows_, probe_.threads(), ask_running);
+        const auto is_whole = [](const VmUse& use) { return use.threads == use.vm.threads; };
+        // A change of the VMs is told once.
+        if (fold_.vms_changed() || std::ranges::all_of(uses, is_whole)) return uses;
+    }
+    if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
+    if (const auto adopted = adopt_late_threads(); !adopted) return adopted.error();
+    return fold_.fold(vm_rows_, probe_.threads(), ask_running);
+}
+
 Result<void> EbpfSource::read(SourceReport& report) {
     std::vector<VmCounters> vms = std::move(report.vms);
     vms.clear();
@@ -339,20 +364,14 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report.vms = std::move(vms);  // the same memory again
     report.missing = missing_;
     if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
-    if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
-    if (const auto adopted = adopt_late_threads(); !adopted) return adopted;
-    const auto uses =
-        fold_.fold(vm_rows_, probe_.threads(), [this](std::uint32_t tgid, std::uint32_t tid) {
-            const auto text = read_file(task_file(root_, tgid, tid, "schedstat"), buffer_);
-            const auto stat = and_then(text, parse_schedstat);
-            return stat ? std::optional(stat->run_ns) : std::nullopt;
-        });
-    const bool has_waits = read_waits(report, uses);
-    by_vm_.assign(uses.size(), nullptr);
-    report.vms.reserve(uses.size());  // they stay where they are
+    const auto uses = read_uses();
+    if (!uses) return uses.error();
+    const bool has_waits = read_waits(report, *uses);
+    by_vm_.assign(uses->size(), nullptr);
+    report.vms.reserve(uses->size());  // they stay where they are
     const std::uint64_t now = boot_clock_ns();
-    for (std::size_t i = 0; i < uses.size(); ++i) {
-        const VmUse& vm = uses[i];
+    for (std::size_t i = 0; i < uses->size(); ++i) {
+        const VmUse& vm = (*uses)[i];
         if (vm.vm.ended_ns != 0 && now > vm.vm.ended_ns + forget_ended_after_ns) {
             probe_.remove_vm(vm.tgid);
         }
@@ -381,7 +400,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report_block(report);
     report_kvm(report);
     report_vcpus();
-    report_own_cost(report, uses);
+    report_own_cost(report, *uses);
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
                                  failures->storage_refused + failures->waits_full +
@@ -506,7 +525,7 @@ void EbpfSource::report_vcpus() {
     const auto vcpus = vcpus_.advance(
         fold_.vcpus(), by_vm_.size(), probe_.threads(), probe_.waits(),
         [this](std::uint32_t tgid, std::uint32_t tid) -> std::optional<std::uint64_t> {
-            const auto comm = read_file(task_file(root_, tgid, tid, "comm"), buffer_);
+            const auto comm = read_short_file(task_file(root_, tgid, tid, "comm"), buffer_);
             return comm ? vcpu_number(trim(*comm)) : std::nullopt;
         });
     const auto on_shared_cores = count_on_shared_cores(vcpus.ran, siblings_);
@@ -538,13 +557,12 @@ void EbpfSource::report_ahead(const BlockPlace& place, const std::string& device
 
 }  // namespace
 
-Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning,
-                                                   bool measure_programs) {
+Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfSettings& settings) {
     quiet_libbpf();
     auto plan = plan_programs(gather_kernel_facts(root));
     if (plan.refusal) return Error{*plan.refusal};
     std::optional<PinDirectory> pins;
-    if (pinning == Pinning::shared) {
+    if (settings.pinning == Pinning::shared) {
         auto acquired = PinDirectory::acquire(root);
         if (!acquired) return acquired.error();
         pins = std::move(*acquired);
@@ -552,14 +570,17 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
             spdlog::info("another agent keeps the pinned counters: counting for ourselves");
         }
     }
-    auto probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
+    const auto load = [&] {
+        return KernelProbe::load(plan, pins ? &*pins : nullptr, settings.most_culprits);
+    };
+    auto probe = load();
     if (!probe && plan.loads("vp_kvm_entry")) {
         // Its types are a module's, which a kernel can keep from us without CAP_SYS_ADMIN.
         plan = without(std::move(plan), ProgramGroup::kvm, "kvm", probe.error().message);
-        probe = KernelProbe::load(plan, pins ? &*pins : nullptr);
+        probe = load();
     }
     if (!probe) return probe.error();
-    if (measure_programs) {
+    if (settings.measure_programs) {
         if (const auto measuring = probe->measure_programs(); !measuring) return measuring.error();
     }
     std::string loaded;
@@ -568,9 +589,9 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pin
     spdlog::debug("programs loaded:{}", loaded);
     auto search = HypervisorSearch::make(root);
     if (!search) return search.error();
-    auto source =
-        std::make_unique<EbpfSource>(root, std::move(*probe), std::move(*search), std::move(pins),
-                                     plan.missing, plan.loads("vp_kvm_entry"), measure_programs);
+    auto source = std::make_unique<EbpfSource>(
+        root, std::move(*probe), std::move(*search), std::move(pins), plan.missing,
+        plan.loads("vp_kvm_entry"), settings.measure_programs);
     if (const auto started = source->start(); !started) return started.error();
     return std::unique_ptr<VmSource>(std::move(source));
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "bpf/records.h"
 #include "userspace/probe/kernel_probe.h"
 #include "userspace/proc/root.h"
 #include "userspace/sample/source.h"
@@ -16,10 +17,14 @@ enum class Pinning {
     own,     // maps of this process only, gone with it
 };
 
+struct EbpfSettings {
+    Pinning pinning = Pinning::own;
+    bool measure_programs = false;                  // the kernel is asked what our programs cost
+    std::uint32_t most_culprits = VP_MAX_CULPRITS;  // rows that there is room for
+};
+
 // Loads and attaches the programs that this kernel can have. The error is one line that says what
 // lacks, and what to do.
-// With `measure_programs` the kernel is asked what our programs cost.
-Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, Pinning pinning,
-                                                   bool measure_programs = false);
+Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfSettings& settings);
 
 }  // namespace virtpulse::agent

@@ -149,7 +149,8 @@ KernelProbe::KernelProbe(KernelProbe&&) noexcept = default;
 KernelProbe& KernelProbe::operator=(KernelProbe&&) noexcept = default;
 KernelProbe::~KernelProbe() = default;
 
-Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirectory* pins) {
+Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirectory* pins,
+                                      std::uint32_t most_culprits) {
     auto impl = std::make_unique<Impl>();
     for (const bool second_try : {false, true}) {
         impl->skeleton.reset(virtpulse_bpf__open());
@@ -161,6 +162,7 @@ Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirector
         const int cpus = libbpf_num_possible_cpus();
         if (cpus < 0) return system_error("cannot tell how many CPUs there are", -cpus);
         bpf_map__set_max_entries(impl->skeleton->maps.cpus, static_cast<std::uint32_t>(cpus));
+        bpf_map__set_max_entries(impl->skeleton->maps.culprits, most_culprits);
         impl->skeleton->rodata->queued_by_bio = plan.queued_by_bio();
         impl->skeleton->rodata->queued_is_seen = plan.queued_is_seen();
         bpf_map__set_autocreate(impl->skeleton->maps.vcpus, plan.loads("vp_kvm_entry"));
@@ -260,7 +262,7 @@ Result<void> KernelProbe::read_culprits(std::vector<CulpritRow>& rows) {
 
 Result<void> KernelProbe::read_next_culprits(std::vector<CulpritRow>& rows) {
     return read_rows(impl_->skeleton->maps.culprits, impl_->culprits, rows, impl_->next_culprits,
-                     VP_MAX_CULPRITS / 8);
+                     bpf_map__max_entries(impl_->skeleton->maps.culprits) / 8);
 }
 
 Result<vp_failures> KernelProbe::read_failures() {

@@ -50,8 +50,10 @@ class KernelProbe {
   public:
     // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
     // there; without, they are this process's own. Nothing is attached yet. Pinned maps of the
-    // same version but another shape (from a build in between) are made anew.
-    static Result<KernelProbe> load(const ProgramPlan& plan, const PinDirectory* pins);
+    // same version but another shape (from a build in between, or with room for another number of
+    // culprits) are made anew.
+    static Result<KernelProbe> load(const ProgramPlan& plan, const PinDirectory* pins,
+                                    std::uint32_t most_culprits = VP_MAX_CULPRITS);
 
     KernelProbe(KernelProbe&&) noexcept;
     KernelProbe& operator=(KernelProbe&&) noexcept;
@@ -67,8 +69,9 @@ class KernelProbe {
     Result<void> read_exits(std::vector<ExitsRow>& rows);
     Result<void> read_ended_waits(std::vector<EndedWaitsRow>& rows);
     Result<void> read_culprits(std::vector<CulpritRow>& rows);
-    // The next rows of them, from where the last call ended; `rows` gets some 2000 at most. All
-    // have had their turn after eight calls, after one on a host with few.
+    // The next rows of them, from where the last call ended; `rows` gets an eighth of what the map
+    // has room for, and some 500 more, at most. All have had their turn after eight calls, after
+    // one on a host with few.
     Result<void> read_next_culprits(std::vector<CulpritRow>& rows);
     Result<vp_failures> read_failures();
     // What the first agent said that used these maps; `if_none` is said where none was.

@@ -59,12 +59,25 @@ std::size_t raise_open_file_limit() {
     return limit.rlim_cur;
 }
 
-Result<std::string_view> read_file(const std::string& path, std::string& buffer) {
+namespace {
+
+using Reader = Result<std::string_view> (*)(int, std::string&);
+
+Result<std::string_view> read_file_by(Reader reader, const std::string& path, std::string& buffer) {
     auto fd = open_to_read(path);
     if (!fd) return std::move(fd).error();
-    auto text = read_whole(fd->get(), buffer);
+    auto text = reader(fd->get(), buffer);
     if (!text) return text.error().within(path);
     return text;
+}
+
+}  // namespace
+
+Result<std::string_view> read_file(const std::string& path, std::string& buffer) {
+    return read_file_by(read_whole, path, buffer);
+}
+Result<std::string_view> read_short_file(const std::string& path, std::string& buffer) {
+    return read_file_by(read_short, path, buffer);
 }
 
 Result<std::string_view> ReusedFile::read_by(Result<std::string_view> (*reader)(int,

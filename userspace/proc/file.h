@@ -28,6 +28,7 @@ Result<std::string_view> read_short(int fd, std::string& buffer);
 
 // Opens, reads and closes. The error names the path.
 Result<std::string_view> read_file(const std::string& path, std::string& buffer);
+Result<std::string_view> read_short_file(const std::string& path, std::string& buffer);
 
 Result<Fd> open_to_read(const std::string& path);
 

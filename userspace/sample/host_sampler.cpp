@@ -30,7 +30,7 @@ std::optional<wire::PressureExt> HostSampler::read_pressure() {
 
 void HostSampler::sample(wire::Host& host, std::chrono::steady_clock::time_point now) {
     auto& ext = *host.ext;
-    const auto cpu = and_then(stat_.read(), parse_cpu_times);
+    const auto cpu = and_then(stat_.read_one_short(), parse_cpu_times);
     if (cpu) {
         if (last_) host.cpu = cpu_percent(*last_, *cpu);
         last_ = *cpu;
@@ -39,7 +39,7 @@ void HostSampler::sample(wire::Host& host, std::chrono::steady_clock::time_point
         ext.missing["cpu"] = cpu.error().message;
     }
 
-    const auto memory = and_then(meminfo_.read(), parse_memory);
+    const auto memory = and_then(meminfo_.read_one_short(), parse_memory);
     if (memory) {
         host.ram = memory->used_percent;
         ext.mem_total_bytes = memory->total_bytes;

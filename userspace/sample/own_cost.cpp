@@ -25,7 +25,7 @@ std::optional<std::uint64_t> OwnCost::thread_cpu_ns() {
 }
 
 std::optional<std::uint64_t> OwnCost::rss_bytes() {
-    const auto stat = and_then(stat_.read(), parse_process_stat);
+    const auto stat = and_then(stat_.read_one_short(), parse_process_stat);
     if (!stat) return std::nullopt;
     return stat->rss_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }

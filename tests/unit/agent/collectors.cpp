@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 
@@ -48,16 +49,35 @@ class Receiver {
 
 }  // namespace
 
-TEST_CASE("each collector of the list gets each datagram") {
+TEST_CASE("each collector of the list gets each datagram, in their order") {
     Receiver first;
     Receiver second;
     Collectors collectors({first.endpoint(), second.endpoint()});
     collectors.wait_until_resolved(5s);
-    const std::string expected("\x01\x02\x03\x04{}", 6);
+    std::vector<std::string> expected{std::string("\x01\x02\x03\x04{}", 6)};
+    for (int i = 0; i < 60; ++i)
+        expected.push_back("part " + std::to_string(i));
     collectors.send(expected);
-    CHECK(first.receive() == expected);
-    CHECK(second.receive() == expected);
+    for (const auto& datagram : expected) {
+        CHECK(first.receive() == datagram);
+        CHECK(second.receive() == datagram);
+    }
     CHECK(collectors.errors() == 0);
+    collectors.send({});
+    CHECK(collectors.errors() == 0);
+}
+
+TEST_CASE("a datagram that cannot be sent is counted, and those after it are sent") {
+    Receiver receiver;
+    Collectors collectors({receiver.endpoint()});
+    collectors.wait_until_resolved(5s);
+    const std::string too_long(70000, 'x');
+    const std::vector<std::string> datagrams{too_long, "one", "two", too_long, too_long, "three"};
+    collectors.send(datagrams);
+    CHECK(receiver.receive() == "one");
+    CHECK(receiver.receive() == "two");
+    CHECK(receiver.receive() == "three");
+    CHECK(collectors.errors() == 3);
 }
 
 TEST_CASE("a collector that is not there is counted, and does not disturb the other") {
@@ -69,16 +89,19 @@ TEST_CASE("a collector that is not there is counted, and does not disturb the ot
     }
     Collectors collectors({{"127.0.0.1", free_port}, there.endpoint(), {"no.such.invalid", 1}});
     collectors.wait_until_resolved(20s);
+    const std::vector<std::string> datagrams{"one", "two", "three", "four"};
     for (int i = 0; i < 3; ++i) {
-        collectors.send("datagram");
-        REQUIRE(there.receive());
+        collectors.send(datagrams);
+        for (const auto& datagram : datagrams)
+            REQUIRE(there.receive() == datagram);
     }
-    // The name has no address; the port's answer comes after the first datagram.
-    CHECK(collectors.errors() >= 3);
+    // The name has no address.
+    CHECK(collectors.errors() >= 12);
 
     Receiver back(free_port);
-    collectors.send("again");
-    CHECK(back.receive() == "again");
+    collectors.send(datagrams);
+    for (const auto& datagram : datagrams)
+        CHECK(back.receive() == datagram);
 }
 
 TEST_CASE("a name with addresses where nobody listens is tried at the next one") {
@@ -86,7 +109,13 @@ TEST_CASE("a name with addresses where nobody listens is tried at the next one")
     Receiver receiver;
     Collectors collectors({receiver.endpoint("localhost")});
     collectors.wait_until_resolved(5s);
-    for (int i = 0; i < 4; ++i)
-        collectors.send("datagram");
-    CHECK(receiver.receive());
+    const std::vector<std::string> datagrams{"one", "two", "three", "four"};
+    collectors.send(datagrams);
+    // Of each address but the last, that it refuses is said after one datagram.
+    std::string last;
+    while (last != "four") {
+        const auto datagram = receiver.receive();
+        REQUIRE(datagram);
+        last = *datagram;
+    }
 }
