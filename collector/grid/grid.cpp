@@ -57,7 +57,8 @@ Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& e
 
     const auto missing = missing_of(host->state);
     for (const auto& [source, why] : missing) {  // the reason changes each second, with its age
-        if (!missing_before.contains(source)) say(EventKind::source_missing, source + ": " + why);
+        if (missing_before.contains(source)) continue;
+        say(EventKind::source_missing, std::string(source).append(": ").append(why));
     }
     for (const auto& [source, why] : missing_before) {
         if (!missing.contains(source)) say(EventKind::source_back, source);
