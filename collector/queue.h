@@ -26,6 +26,27 @@ class BoundedQueue {
         return true;
     }
 
+    struct Priced {
+        Item item;
+        std::size_t cost = 0;
+    };
+    // The same of many, with one look at the queue and one call to who waits. What found it full
+    // is left in `items`.
+    void push_all(std::vector<Priced>& items) {
+        std::size_t left = 0;
+        const std::lock_guard lock(mutex_);
+        for (auto& priced : items) {
+            if (closed_ || priced.cost > most_ - cost_) {
+                std::swap(items[left++], priced);
+                continue;
+            }
+            items_.push_back(std::move(priced.item));
+            cost_ += priced.cost;
+        }
+        items.resize(left);
+        if (cost_ >= wanted_) ready_.notify_one();
+    }
+
     // Moves all items to the end of `out` as soon as they cost `enough`, at the latest at
     // `deadline` or when the queue is closed. False once it is closed and empty.
     bool take_all(std::vector<Item>& out, std::size_t enough,

@@ -21,7 +21,7 @@ bool same_vm(const Vm& a, const Vm& b) {
     return a.uuid == b.uuid && start_of(a) == start_of(b);
 }
 
-bool HostState::apply(Frame&& frame) {
+bool HostState::apply(const Frame& frame) {
     const bool known = parts_expected_ != 0;
     const auto& ext = frame.host.ext;
     const bool numbered = ext && ext->sample;
@@ -42,21 +42,37 @@ bool HostState::apply(Frame&& frame) {
     seen_[part.index] = true;
     ++parts_seen_;
 
-    if (same_run && part.index > 0) {
-        // Only the first part says these.
-        frame.host.ext->missing = std::move(host_.ext->missing);
-        frame.host.ext->cpus = host_.ext->cpus;
-        frame.host.ext->mem_total_bytes = host_.ext->mem_total_bytes;
-        frame.host.ext->self = host_.ext->self;
+    take_host(frame.host, part, same_run);
+    for (const auto& vm : frame.vms)
+        put(vm, frame.host.time);
+    if (parts_seen_ == 1 ||
+        complete()) {  // what the parts between them bring makes none of it true
+        changes_ += std::erase_if(vms_, [this](const VmState& state) {
+            return (complete() && !is_of_sample(state)) ||
+                   host_.time - state.time > forget_stale_vm_after_s;
+        });
     }
-    for (auto& vm : frame.vms)
-        put(std::move(vm), frame.host.time);
-    host_ = std::move(frame.host);
-    std::erase_if(vms_, [this](const VmState& state) {
-        return (complete() && !is_of_sample(state)) ||
-               host_.time - state.time > forget_stale_vm_after_s;
-    });
     return true;
+}
+
+// All parts of a sample say the same of the host, but for what only the first says.
+void HostState::take_host(const Host& host, const Part& part, bool same_run) {
+    if (part.index > 0 && parts_seen_ > 1) {
+        host_.ext->part = part;
+        return;
+    }
+    if (part.index == 0 || !same_run) {
+        host_ = host;
+        return;
+    }
+    auto before = std::move(*host_.ext);
+    host_ = host;
+    host_.ext->missing = std::move(before.missing);
+    host_.ext->cpus = before.cpus;
+    host_.ext->mem_total_bytes = before.mem_total_bytes;
+    host_.ext->pressure = before.pressure;
+    host_.ext->ksm = before.ksm;
+    host_.ext->self = std::move(before.self);
 }
 
 void HostState::begin_sample(std::uint64_t sample, std::uint32_t parts) {
@@ -74,23 +90,33 @@ bool HostState::is_of_sample(const VmState& state) const {
     return state.generation == generation_;
 }
 
-void HostState::put(Vm&& vm, double time) {
-    VmState fresh{std::move(vm), false, generation_, time};
-    const auto old = std::ranges::find_if(vms_, [&](const VmState& s) {
-        // Two VMs of one sample can share a uuid; the second is no update of the first. Asked
-        // first, as a number is sooner compared than a text.
-        return !is_of_sample(s) && s.vm.uuid == fresh.vm.uuid;
-    });
-    if (old != vms_.end()) {
-        if (old->vm.name == fresh.vm.name) {
-            *old = std::move(fresh);
-            return;
-        }
-        vms_.erase(old);
+void HostState::put(const Vm& vm, double time) {
+    // Two VMs of one sample can share a uuid, and a name too; the second is no update of the first.
+    auto place = std::ranges::lower_bound(vms_, order(vm), {},
+                                          [](const VmState& state) { return order(state.vm); });
+    for (; place != vms_.end() && order(place->vm) == order(vm); ++place) {
+        if (!is_of_sample(*place)) return update(*place, vm, time);
     }
-    const auto place = std::ranges::lower_bound(vms_, order(fresh.vm), {},
-                                                [](const VmState& s) { return order(s.vm); });
-    vms_.insert(place, std::move(fresh));
+    ++changes_;
+    const auto renamed = std::ranges::find_if(vms_, [&](const VmState& state) {
+        return !is_of_sample(state) && state.vm.uuid == vm.uuid;
+    });
+    if (renamed != vms_.end()) {
+        const bool is_before = renamed < place;
+        const auto index = place - vms_.begin();
+        vms_.erase(renamed);
+        place = vms_.begin() + (is_before ? index - 1 : index);
+    }
+    vms_.insert(place, {vm, false, generation_, time});
+}
+
+// In its place, so that it keeps the memory that it has.
+void HostState::update(VmState& state, const Vm& vm, double time) {
+    if (state.vm.state != vm.state || start_of(state.vm) != start_of(vm)) ++changes_;
+    state.vm = vm;
+    state.stale = false;
+    state.generation = generation_;
+    state.time = time;
 }
 
 }  // namespace virtpulse::wire

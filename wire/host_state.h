@@ -25,7 +25,7 @@ class HostState {
     // is there already. Within one run of an agent samples are ordered by `ext.sample`; standard
     // frames, and those of another run, by `time`. One that is older by more than
     // `reorder_horizon_s` is taken, as the host's clock has then been set back.
-    bool apply(Frame&& frame);
+    bool apply(const Frame& frame);
 
     [[nodiscard]] const Host& host() const { return host_; }
     // Sorted by name, then uuid.
@@ -34,10 +34,14 @@ class HostState {
     [[nodiscard]] std::uint32_t parts_seen() const { return parts_seen_; }
     [[nodiscard]] std::uint32_t parts_expected() const { return parts_expected_; }
     [[nodiscard]] bool complete() const { return parts_seen_ == parts_expected_; }
+    // Rises when a VM comes or goes, or its state or the start of its process is another.
+    [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
   private:
     void begin_sample(std::uint64_t sample, std::uint32_t parts);
-    void put(Vm&& vm, double time);
+    void take_host(const Host& host, const Part& part, bool same_run);
+    void put(const Vm& vm, double time);
+    void update(VmState& state, const Vm& vm, double time);
     [[nodiscard]] bool is_of_sample(const VmState& state) const;
 
     Host host_;
@@ -45,6 +49,7 @@ class HostState {
     std::vector<bool> seen_;
     std::uint64_t sample_ = 0;
     std::uint64_t generation_ = 0;
+    std::uint64_t changes_ = 0;
     std::uint32_t parts_seen_ = 0;
     std::uint32_t parts_expected_ = 0;
 };

@@ -48,7 +48,7 @@ Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& e
     }
     const auto vms_before = host->state.vms().size();
     const auto missing_before = missing_of(host->state);
-    if (!host->state.apply(wire::Frame(frame))) return {};
+    if (!host->state.apply(frame)) return {};
     total_vms_ += host->state.vms().size() - vms_before;
     if (host->state.vms().size() > most_vms_of_host || total_vms_ > most_vms) {
         clear(*host);
@@ -57,7 +57,8 @@ Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& e
 
     const auto missing = missing_of(host->state);
     for (const auto& [source, why] : missing) {  // the reason changes each second, with its age
-        if (!missing_before.contains(source)) say(EventKind::source_missing, source + ": " + why);
+        if (missing_before.contains(source)) continue;
+        say(EventKind::source_missing, std::string(source).append(": ").append(why));
     }
     for (const auto& [source, why] : missing_before) {
         if (!missing.contains(source)) say(EventKind::source_back, source);
@@ -66,19 +67,23 @@ Grid::Outcome Grid::take(const Arrival& arrival, Time now, std::vector<Event>& e
     Outcome outcome;
     publish(*host, arrival, same_sample, outcome);
     if (host->watched) {
-        host->changes.compare(host->state.vms(), name, arrival.received_ms, events);
+        if (host->state.changes() != host->compared) {
+            host->changes.compare(host->state.vms(), name, arrival.received_ms, events);
+        }
     } else {
         host->changes.accept(host->state.vms());
         host->watched = host->state.complete() || host->sample > 2;
     }
+    host->compared = host->state.changes();
     return outcome;
 }
 
 Grid::Host* Grid::find_or_make(const std::string& name) {
-    const auto found = hosts_.find(name);
-    if (found != hosts_.end()) return &found->second;
+    const auto found = by_name_.find(name);
+    if (found != by_name_.end()) return found->second;
     if (hosts_.size() >= most_hosts) return nullptr;
-    auto& host = hosts_[name];
+    auto& [key, host] = *hosts_.try_emplace(name).first;
+    by_name_.emplace(key, &host);
     host.id = next_id_++;
     host.name = std::make_shared<const std::string>(name);
     return &host;
@@ -100,13 +105,11 @@ void Grid::publish(Host& host, const Arrival& arrival, bool same_sample, Outcome
     }
     const auto& ext = arrival.frame.host.ext;
     const auto part = ext && ext->part ? ext->part->index : 0;
-    const Publication publication{host.id,   host.sample,     part,
-                                  ++serial_, arrival.message, host.name};
     // A part that is there already was refused by the host's state.
-    host.newest.insert_or_assign(part, publication);
+    host.newest.push_back({host.id, host.sample, part, ++serial_, arrival.message, host.name});
     host.newest_bytes += arrival.message->size();
     total_bytes_ += arrival.message->size();
-    outcome.publication = publication;
+    outcome.publication = host.newest.back();
 }
 
 void Grid::clear(Host& host) {
@@ -121,6 +124,7 @@ void Grid::clear(Host& host) {
 
 Grid::Hosts::iterator Grid::forget(Hosts::iterator host) {
     clear(host->second);
+    by_name_.erase(host->first);
     return hosts_.erase(host);
 }
 
@@ -158,8 +162,7 @@ std::vector<Publication> Grid::newest_of_live() const {
     std::vector<Publication> all;
     for (const auto& [name, host] : hosts_) {
         if (!host.live) continue;
-        for (const auto& [part, publication] : host.newest)
-            all.push_back(publication);
+        all.insert(all.end(), host.newest.begin(), host.newest.end());
     }
     return all;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "collector/counters.h"
@@ -81,12 +82,13 @@ class Grid {
         SequenceTracker sequence;
         wire::HostState state;
         VmChanges changes;
-        bool watched = false;  // a whole sample was seen, so that changes mean something
+        std::uint64_t compared = 0;  // what `state` has changed is in `changes` up to here
+        bool watched = false;        // a whole sample was seen, so that changes mean something
         bool live = false;
         Time last_arrival;
         std::uint64_t reported_lost = 0;
-        std::uint64_t sample = 0;                     // counts
-        std::map<std::uint32_t, Publication> newest;  // by part
+        std::uint64_t sample = 0;         // counts
+        std::vector<Publication> newest;  // the parts that have come
         std::size_t newest_bytes = 0;
     };
     using Hosts = std::map<std::string, Host, std::less<>>;
@@ -101,6 +103,7 @@ class Grid {
     Hosts::iterator forget(Hosts::iterator host);
 
     Hosts hosts_;
+    std::unordered_map<std::string_view, Host*> by_name_;  // the same, for each frame
     std::size_t live_hosts_ = 0;
     std::size_t total_vms_ = 0;
     std::size_t total_bytes_ = 0;

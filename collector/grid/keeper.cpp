@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/terminal_text.h"
+#include "base/thread_name.h"
 #include "collector/clock.h"
 
 namespace virtpulse::collector {
@@ -53,6 +54,7 @@ Keeper::~Keeper() {
 }
 
 void Keeper::run() {
+    name_thread("keeper");
     std::vector<ArrivalPtr> batch;
     auto next_tick = Clock::now() + tick_every;
     while (queue_.take_all(batch, 1, next_tick)) {

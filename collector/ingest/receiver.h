@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "collector/counters.h"
 #include "collector/ingest/arrival.h"
+#include "collector/ingest/arrival_pool.h"
 #include "collector/ingest/gate.h"
 #include "collector/ingest/refusal_log.h"
 #include "collector/listen.h"
@@ -41,13 +42,15 @@ class Receiver {
 
     Receiver(Fd socket, Fd wake, Gate& gate, ArrivalQueue& queue, Counters& counters);
     void run();
-    // Takes one batch of what waits: between two of them the end and the counters are looked at.
-    void receive();
+    // Takes one batch of what waits, and hands it on. True where more may wait. Between two of them
+    // the end and the counters are looked at.
+    bool receive();
     void take(std::span<const std::byte> bytes, const SocketAddress& from,
               std::int64_t received_ms);
     // Opens, reads and judges. What is refused is counted and said.
     bool read(std::span<const std::byte> bytes, const SocketAddress& from, Arrival& arrival,
               std::string_view& json);
+    void hand_on();
     bool refuse(const wire::FrameError& error, const SocketAddress& from);
     bool refuse(Refusal why, std::string_view host, const SocketAddress& from);
     void read_kernel_drops();
@@ -61,6 +64,8 @@ class Receiver {
     std::shared_ptr<const wire::KeyRing> keys_;  // for the batch
     wire::Opener opener_;
     wire::FrameParser parser_;
+    ArrivalPool pool_;
+    std::vector<ArrivalQueue::Priced> taken_;  // of the batch
     RefusalLog log_{"datagrams that are no frames"};
     RefusalLog gate_log_{"frames that may not come in"};
     RefusalLog full_log_{"frames that came faster than they could be taken in"};

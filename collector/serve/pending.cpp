@@ -8,16 +8,16 @@ std::size_t PendingFrames::put(const Publication& publication, Time now) {
     if (is_new) order_.push_back(publication.host);
     if (samples.empty() || samples.back().number != publication.sample) {
         if (!samples.empty()) overtaken_bytes_ += samples.back().bytes;
-        samples.push_back({publication.sample, now, 0, {}});
+        samples.push_back({publication.sample, now, 0, {}, 0});
     }
     auto& newest = samples.back();
-    newest.parts.insert_or_assign(publication.part, publication);
+    newest.parts.push_back(publication);
     newest.bytes += publication.message->size();
 
     std::size_t dropped = 0;
     while (samples.size() > 1 && (now - samples.front().since > overtaken_frame_lives ||
                                   overtaken_bytes_ > most_overtaken_bytes)) {
-        dropped += samples.front().parts.size();
+        dropped += samples.front().left();
         pop_front(samples);
     }
     return dropped;
@@ -30,12 +30,11 @@ void PendingFrames::take(std::size_t enough_bytes, std::vector<Publication>& out
         auto& samples = host->second;
         while (!samples.empty()) {
             auto& sample = samples.front();
-            while (!sample.parts.empty()) {
+            while (sample.left() > 0) {
                 if (taken >= enough_bytes) return;
-                const auto first = sample.parts.begin();
-                const auto bytes = first->second.message->size();
-                out.push_back(std::move(first->second));
-                sample.parts.erase(first);
+                auto& next = sample.parts[sample.taken++];
+                const auto bytes = next.message->size();
+                out.push_back(std::move(next));
                 sample.bytes -= bytes;
                 if (samples.size() > 1) overtaken_bytes_ -= bytes;
                 taken += bytes;

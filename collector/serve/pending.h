@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
-#include <map>
+#include <list>
 #include <unordered_map>
 #include <vector>
 
@@ -37,9 +37,13 @@ class PendingFrames {
         std::uint64_t number = 0;
         Time since;
         std::size_t bytes = 0;
-        std::map<std::uint32_t, Publication> parts;
+        std::vector<Publication> parts;  // in the order in which they came
+        std::size_t taken = 0;           // of the parts
+
+        [[nodiscard]] std::size_t left() const { return parts.size() - taken; }
     };
-    using Samples = std::deque<Sample>;  // of one host; all but the last are overtaken
+    // A list, which is small while there is one sample, as nearly always.
+    using Samples = std::list<Sample>;  // of one host; all but the last are overtaken
 
     void pop_front(Samples& samples);
 

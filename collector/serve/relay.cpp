@@ -14,6 +14,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/thread_name.h"
 #include "collector/serve/acceptor.h"
 
 namespace virtpulse::collector {
@@ -58,7 +59,10 @@ Result<std::unique_ptr<Relay>> Relay::start(const SocketAddress& address, TlsCon
     std::unique_ptr<Relay> relay(new Relay(std::move(tls), grid, counters, questions));
     if (auto listening = relay->listen(address); !listening) return listening.error();
     asio::co_spawn(relay->io_, relay->accept(), asio::detached);
-    relay->thread_ = std::thread([&io = relay->io_] { io.run(); });
+    relay->thread_ = std::thread([&io = relay->io_] {
+        name_thread("relay");
+        io.run();
+    });
     return relay;
 }
 

@@ -40,7 +40,7 @@ bool Grid::take(wire::Frame&& frame, std::size_t source, Clock::time_point now) 
 
     const bool is_first = record.state.parts_expected() == 0;
     const double last_time_s = is_first ? frame.host.time : record.state.host().time;
-    if (!record.state.apply(std::move(frame))) {
+    if (!record.state.apply(frame)) {
         if (is_first) hosts_.erase(at);
         return false;
     }

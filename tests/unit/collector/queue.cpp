@@ -63,3 +63,18 @@ TEST_CASE("items of another thread all arrive, in order") {
     REQUIRE(out.size() == 10'000);
     CHECK(std::ranges::is_sorted(out));
 }
+
+TEST_CASE("of many at once a queue takes those that its limit allows, and leaves the others") {
+    BoundedQueue<int> queue(10);
+    std::vector<BoundedQueue<int>::Priced> items{{1, 6}, {2, 5}, {3, 4}, {4, 1}};
+    queue.push_all(items);
+    REQUIRE(items.size() == 2);
+    CHECK(items[0].item == 2);
+    CHECK(items[1].item == 4);
+    std::vector<int> out;
+    CHECK(queue.take_all(out, 1, soon()));
+    CHECK(out == std::vector{1, 3});
+    queue.close();
+    queue.push_all(items);
+    CHECK(items.size() == 2);
+}

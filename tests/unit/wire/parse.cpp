@@ -103,3 +103,29 @@ TEST_CASE("one parser reads good frames after bad ones") {
     CHECK(!parser.parse(thesis_frame, frame));
     CHECK(frame.vms.size() == 2);
 }
+
+TEST_CASE("a frame that was read to before says nothing of what it said then") {
+    FrameParser parser;
+    Frame used;
+    Frame fresh;
+    const auto full = sample_as_json(make_sample(1, 3), FrameStyle::extended);
+    REQUIRE(!parser.parse(full, used));
+    REQUIRE(!parser.parse(thesis_frame, used));
+    REQUIRE(!parser.parse(thesis_frame, fresh));
+    CHECK(used == fresh);
+    const auto bare =
+        with(R"("vms":[{)", R"("ext":{},"vms":[{"ext":{"block":[{"dev":"a"}],"kvm":{},)"
+                            R"("role":{},"wait":{},"cgroup":{}},)");
+    REQUIRE(!parser.parse(full, used));
+    REQUIRE(!parser.parse(bare, used));
+    fresh = {};
+    REQUIRE(!parser.parse(bare, fresh));
+    CHECK(used == fresh);
+}
+
+TEST_CASE("of members of the same name the first counts") {
+    FrameParser parser;
+    Frame frame;
+    REQUIRE(!parser.parse(with(R"("disk":0.0)", R"("disk":1.0,"disk":2.0)"), frame));
+    CHECK(frame.host.disk == 1.0);
+}
