@@ -75,22 +75,24 @@ bool HostState::is_of_sample(const VmState& state) const {
 }
 
 void HostState::put(Vm&& vm, double time) {
-    VmState fresh{std::move(vm), false, generation_, time};
     const auto old = std::ranges::find_if(vms_, [&](const VmState& s) {
         // Two VMs of one sample can share a uuid; the second is no update of the first. Asked
         // first, as a number is sooner compared than a text.
-        return !is_of_sample(s) && s.vm.uuid == fresh.vm.uuid;
+        return !is_of_sample(s) && s.vm.uuid == vm.uuid;
     });
     if (old != vms_.end()) {
-        if (old->vm.name == fresh.vm.name) {
-            *old = std::move(fresh);
+        if (old->vm.name == vm.name) {
+            old->vm = std::move(vm);
+            old->stale = false;
+            old->generation = generation_;
+            old->time = time;
             return;
         }
         vms_.erase(old);
     }
-    const auto place = std::ranges::lower_bound(vms_, order(fresh.vm), {},
-                                                [](const VmState& s) { return order(s.vm); });
-    vms_.insert(place, std::move(fresh));
+    const auto place =
+        std::ranges::lower_bound(vms_, order(vm), {}, [](const VmState& s) { return order(s.vm); });
+    vms_.insert(place, {std::move(vm), false, generation_, time});
 }
 
 }  // namespace virtpulse::wire

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <new>
 
 #include <simdjson.h>
@@ -20,9 +21,85 @@ constexpr std::size_t longest_text = 1024;
 constexpr double highest_percent = 1e6;
 constexpr double latest_time_s = 4102444800.0 * 100;  // some 13,000 years: what a double still says
 
+// The members of the objects that were asked last. Some forty are asked for of each object, most of
+// which may be absent: simdjson alone would go through the object's text for each.
+class Members {
+  public:
+    // Another document begins.
+    void forget() {
+        for (auto& known : known_)
+            known.count = 0;
+    }
+
+    // Gives the first member of that name, if there is one.
+    bool find(dom::object object, std::string_view key, dom::element& out) {
+        const auto& known = known_of(object);
+        if (known.count == 0) return object.at_key(key).get(out) == simdjson::SUCCESS;
+        const auto mark = mark_of(key);
+        if ((known.marks & bit_of(mark)) == 0) return false;
+        for (std::size_t at = 0; at < known.count; ++at) {
+            const auto& member = known.members[at];
+            if (member.mark != mark || member.key != key) continue;
+            out = member.value;
+            return true;
+        }
+        return false;
+    }
+
+  private:
+    static constexpr std::size_t most = 48;  // no object that we write has more
+    struct Member {
+        std::uint32_t mark;
+        std::string_view key;
+        dom::element value;
+    };
+    struct Known {
+        dom::object::iterator begin;
+        std::size_t count = 0;    // 0: of no object
+        std::uint64_t marks = 0;  // a bit for each: most that is absent has none of them
+        std::array<Member, most> members;
+    };
+
+    // The same for the same name; others seldom share it.
+    static std::uint32_t mark_of(std::string_view key) {
+        if (key.empty()) return 0;
+        const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(key[at]); };
+        return static_cast<std::uint32_t>(key.size() & 0xFFU) | byte(0) << 8U |
+               byte(key.size() / 2) << 16U |
+               static_cast<std::uint32_t>(byte(key.size() - 1)) << 24U;
+    }
+    static std::uint64_t bit_of(std::uint32_t mark) {
+        return std::uint64_t{1} << (mark * 0x9E3779B1U >> 26U);
+    }
+
+    const Known& known_of(dom::object object) {
+        const auto begin = object.begin();
+        for (const auto& known : known_) {
+            if (known.count > 0 && known.begin == begin) return known;
+        }
+        auto& known = known_[next_];
+        next_ = (next_ + 1) % known_.size();
+        known.count = 0;
+        known.marks = 0;
+        if (object.size() > most) return known;
+        known.begin = begin;
+        for (const auto field : object) {
+            const auto mark = mark_of(field.key);
+            known.members[known.count++] = {mark, field.key, field.value};
+            known.marks |= bit_of(mark);
+        }
+        return known;
+    }
+
+    std::array<Known, 4> known_;  // an object, and what is in it
+    std::size_t next_ = 0;
+};
+
 // Reads members into a frame. The first fault found is kept, and reading goes on harmlessly.
 class Reader {
   public:
+    explicit Reader(Members& members) : members_(members) { members_.forget(); }
+
     [[nodiscard]] const std::optional<FrameError>& fault() const { return fault_; }
 
     void frame(dom::element root, Frame& out) {
@@ -60,7 +137,7 @@ class Reader {
 
     // Looks a member up; false where it is absent or null, as far as `need` allows that.
     bool find(dom::object object, std::string_view key, Need need, dom::element& out) {
-        if (object.at_key(key).get(out) != simdjson::SUCCESS) {
+        if (!members_.find(object, key, out)) {
             if (need != Need::nothing) fail(FrameFault::missing_member, key);
             return false;
         }
@@ -457,6 +534,7 @@ class Reader {
         }
     }
 
+    Members& members_;
     std::optional<FrameError> fault_;
 };
 
@@ -464,6 +542,7 @@ class Reader {
 
 struct FrameParser::Impl {
     dom::parser parser{largest_datagram + simdjson::SIMDJSON_PADDING};
+    Members members;
 };
 
 FrameParser::FrameParser() : impl_(std::make_unique<Impl>()) {
@@ -482,7 +561,7 @@ std::optional<FrameError> FrameParser::parse(std::string_view json, Frame& frame
     if (impl_->parser.parse(json.data(), json.size(), true).get(root) != simdjson::SUCCESS) {
         return FrameError{FrameFault::not_json, {}};
     }
-    Reader reader;
+    Reader reader(impl_->members);
     reader.frame(root, frame);
     return reader.fault();
 }
