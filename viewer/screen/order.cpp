@@ -68,7 +68,7 @@ double rank_of(const VmView& view, SortKey key) {
         case SortKey::ram:
             return vm.ram ? static_cast<double>(*vm.ram) : unknown_rank;
         case SortKey::disk:
-            return io_bytes_s(view.rates).value_or(unknown_rank);
+            return io_bytes_s(*view.rates).value_or(unknown_rank);
         case SortKey::name:
             return 0;
         case SortKey::worst:
@@ -79,7 +79,7 @@ double rank_of(const VmView& view, SortKey key) {
     // What waits for a CPU suffers; what uses much makes others wait.
     if (vm.state == wire::DomainState::crashed) return crashed_rank;
     if (!is_running(vm)) return unknown_rank;
-    const double delay = in_steps(view.rates.run_delay_percent.value_or(0), 5);
+    const double delay = in_steps(view.rates->run_delay_percent.value_or(0), 5);
     return delay * 1000 + in_steps(vm.cpu.value_or(unknown_rank), 5);
 }
 

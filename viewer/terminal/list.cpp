@@ -127,12 +127,12 @@ std::string waits_text(const VmRates& rates) {
 std::string vm_note(const VmView& view) {
     constexpr double least_throttled_percent = 1;
     constexpr double least_pressure_percent = 5;
-    std::string note = waits_text(view.rates);
+    std::string note = waits_text(*view.rates);
     const auto add = [&](std::string_view what, std::optional<double> percent, double least) {
         if (percent.value_or(0) < least) return;
         append_clause(note, std::string(what) + ' ' + percent_text(percent) + " %");
     };
-    const auto& rates = view.rates.cgroup;
+    const auto& rates = view.rates->cgroup;
     add("throttled", rates.throttled_percent, least_throttled_percent);
     add("memory pressure", rates.memory_pressure_percent, least_pressure_percent);
     add("I/O pressure", rates.io_pressure_percent, least_pressure_percent);
@@ -144,7 +144,7 @@ std::string vm_note(const VmView& view) {
 
 Row vm_row(const VmView& view, const HostView& host) {
     const auto& vm = view.state->vm;
-    const auto& rates = view.rates;
+    const auto& rates = *view.rates;
     const bool stale = view.state->stale;
     // A VM that is shut off does nothing, and nothing is what its row says.
     const bool idle = !is_running(vm) && vm.state != wire::DomainState::none;
