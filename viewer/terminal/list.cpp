@@ -14,16 +14,16 @@ namespace {
 // Hosts and VMs share the columns; two lines of heading say what stands in them for each.
 std::vector<Column> list_columns() {
     return {
-        {Align::left, 14, 40, 0},   // name
-        {Align::left, 9, 13, 0},    // health | state
-        {Align::right, 5, 8, 0},    // CPU
-        {Align::right, 11, 13, 7},  // RAM
-        {Align::right, 10, 10, 6},  // disk | I/O
-        {Align::right, 6, 9, 5},    // VMs | delay
-        {Align::right, 5, 6, 4},    // CPU temperature | reads
-        {Align::right, 5, 6, 3},    // board temperature | writes
-        {Align::right, 5, 7, 2},    // age | vCPUs
-        {Align::left, 0, 60, 1},    // why
+        {Align::left, 14, 40, 0},         // name
+        {Align::left, 9, 13, 0},          // health | state
+        {Align::right, 5, 8, 0},          // CPU
+        {Align::right, 11, 13, 7},        // RAM
+        {Align::right, 10, 10, 6},        // disk | I/O
+        {Align::right, 6, 9, 5},          // VMs | delay
+        {Align::right, 5, 6, 4},          // CPU temperature | reads
+        {Align::right, 5, 6, 3},          // board temperature | writes
+        {Align::right, 5, 7, 2},          // age | vCPUs
+        {Align::left, 16, 400, 1, true},  // why
     };
 }
 
