@@ -125,7 +125,8 @@ export class Toolbar {
   }
 
   private connection(): void {
-    const { collectors } = this.app;
+    // What was true when the viewer was heard of last may be so no more.
+    const { collectors } = this.app.stream.kind === "lost" ? { collectors: null } : this.app;
     setAttribute(this.link, "href", this.app.link({ dialog: true }));
     const all = collectors?.length ?? 0;
     const standing = collectors?.filter(({ state }) => state === "connected").length ?? 0;
