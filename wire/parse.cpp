@@ -21,6 +21,29 @@ constexpr std::size_t longest_text = 1024;
 constexpr double highest_percent = 1e6;
 constexpr double latest_time_s = 4102444800.0 * 100;  // some 13,000 years: what a double still says
 
+// A member's name, with what tells most others from it at a look. Made by the compiler.
+struct Key {
+    constexpr Key(const char* name) : Key(std::string_view(name)) {}
+    constexpr Key(std::string_view name) : text(name), mark(mark_of(name)), bit(bit_of(mark)) {}
+
+    // The same for the same name; others seldom share it.
+    static constexpr std::uint32_t mark_of(std::string_view key) {
+        if (key.empty()) return 0;
+        const auto byte = [&](std::size_t at) {
+            return static_cast<std::uint32_t>(static_cast<unsigned char>(key[at]));
+        };
+        return static_cast<std::uint32_t>(key.size() & 0xFFU) | byte(0) << 8U |
+               byte(key.size() / 2) << 16U | byte(key.size() - 1) << 24U;
+    }
+    static constexpr std::uint64_t bit_of(std::uint32_t mark) {
+        return std::uint64_t{1} << (mark * 0x9E3779B1U >> 26U);
+    }
+
+    std::string_view text;
+    std::uint32_t mark;
+    std::uint64_t bit;
+};
+
 // The members of the objects that were asked last. Some forty are asked for of each object, most of
 // which may be absent: simdjson alone would go through the object's text for each.
 class Members {
@@ -32,14 +55,13 @@ class Members {
     }
 
     // Gives the first member of that name, if there is one.
-    bool find(dom::object object, std::string_view key, dom::element& out) {
+    bool find(dom::object object, const Key& key, dom::element& out) {
         const auto& known = known_of(object);
-        if (known.count == 0) return object.at_key(key).get(out) == simdjson::SUCCESS;
-        const auto mark = mark_of(key);
-        if ((known.marks & bit_of(mark)) == 0) return false;
+        if (known.count == 0) return object.at_key(key.text).get(out) == simdjson::SUCCESS;
+        if ((known.marks & key.bit) == 0) return false;
         for (std::size_t at = 0; at < known.count; ++at) {
             const auto& member = known.members[at];
-            if (member.mark != mark || member.key != key) continue;
+            if (member.mark != key.mark || member.key != key.text) continue;
             out = member.value;
             return true;
         }
@@ -60,39 +82,33 @@ class Members {
         std::array<Member, most> members;
     };
 
-    // The same for the same name; others seldom share it.
-    static std::uint32_t mark_of(std::string_view key) {
-        if (key.empty()) return 0;
-        const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(key[at]); };
-        return static_cast<std::uint32_t>(key.size() & 0xFFU) | byte(0) << 8U |
-               byte(key.size() / 2) << 16U |
-               static_cast<std::uint32_t>(byte(key.size() - 1)) << 24U;
-    }
-    static std::uint64_t bit_of(std::uint32_t mark) {
-        return std::uint64_t{1} << (mark * 0x9E3779B1U >> 26U);
-    }
-
     const Known& known_of(dom::object object) {
         const auto begin = object.begin();
-        for (const auto& known : known_) {
-            if (known.count > 0 && known.begin == begin) return known;
+        const auto is_it = [&](const Known& known) {
+            return known.count > 0 && known.begin == begin;
+        };
+        if (is_it(known_[last_])) return known_[last_];
+        for (std::size_t at = 0; at < known_.size(); ++at) {
+            if (is_it(known_[at])) return known_[last_ = at];
         }
-        auto& known = known_[next_];
+        last_ = next_;
         next_ = (next_ + 1) % known_.size();
+        auto& known = known_[last_];
         known.count = 0;
         known.marks = 0;
         if (object.size() > most) return known;
         known.begin = begin;
         for (const auto field : object) {
-            const auto mark = mark_of(field.key);
+            const auto mark = Key::mark_of(field.key);
             known.members[known.count++] = {mark, field.key, field.value};
-            known.marks |= bit_of(mark);
+            known.marks |= Key::bit_of(mark);
         }
         return known;
     }
 
     std::array<Known, 4> known_;  // an object, and what is in it
-    std::size_t next_ = 0;
+    std::size_t last_ = 0;        // asked for
+    std::size_t next_ = 0;        // that gives way
 };
 
 // Reads members into a frame. The first fault found is kept, and reading goes on harmlessly.
@@ -104,8 +120,11 @@ class Reader {
 
     void frame(dom::element root, Frame& out) {
         dom::object object;
-        if (root.get(object) != simdjson::SUCCESS) return fail(FrameFault::not_object, {});
+        if (root.get(object) != simdjson::SUCCESS) return fail(FrameFault::not_object, "");
+        auto vms_before = std::move(out.vms);  // for its memory
         out = {};
+        vms_before.clear();
+        out.vms = std::move(vms_before);
         Host& host = out.host;
         name(object, "name", longest_name, host.name);
         if (const auto time = number(object, "time", Need::value)) {
@@ -131,12 +150,12 @@ class Reader {
   private:
     enum class Need { value, member_or_null, nothing };
 
-    void fail(FrameFault fault, std::string_view member) {
-        if (!fault_) fault_ = FrameError{fault, std::string(member)};
+    void fail(FrameFault fault, const Key& key) {
+        if (!fault_) fault_ = FrameError{fault, std::string(key.text)};
     }
 
     // Looks a member up; false where it is absent or null, as far as `need` allows that.
-    bool find(dom::object object, std::string_view key, Need need, dom::element& out) {
+    bool find(dom::object object, const Key& key, Need need, dom::element& out) {
         if (!members_.find(object, key, out)) {
             if (need != Need::nothing) fail(FrameFault::missing_member, key);
             return false;
@@ -148,7 +167,7 @@ class Reader {
         return true;
     }
 
-    std::optional<double> number(dom::object object, std::string_view key, Need need) {
+    std::optional<double> number(dom::object object, const Key& key, Need need) {
         dom::element element;
         if (!find(object, key, need, element)) return std::nullopt;
         double value = 0;
@@ -159,7 +178,7 @@ class Reader {
         return value;
     }
 
-    std::optional<double> ranged(dom::object object, std::string_view key, Need need, double low,
+    std::optional<double> ranged(dom::object object, const Key& key, Need need, double low,
                                  double high) {
         const auto value = number(object, key, need);
         if (value && !(*value >= low && *value <= high)) {
@@ -168,14 +187,14 @@ class Reader {
         }
         return value;
     }
-    std::optional<double> percent(dom::object object, std::string_view key) {
+    std::optional<double> percent(dom::object object, const Key& key) {
         return ranged(object, key, Need::member_or_null, 0, highest_percent);
     }
-    std::optional<double> temperature(dom::object object, std::string_view key) {
+    std::optional<double> temperature(dom::object object, const Key& key) {
         return ranged(object, key, Need::nothing, -300, 10000);
     }
 
-    std::optional<std::uint64_t> count(dom::object object, std::string_view key, Need need) {
+    std::optional<std::uint64_t> count(dom::object object, const Key& key, Need need) {
         dom::element element;
         if (!find(object, key, need, element)) return std::nullopt;
         std::uint64_t value = 0;
@@ -183,11 +202,11 @@ class Reader {
         fail(element.is_number() ? FrameFault::out_of_range : FrameFault::wrong_type, key);
         return std::nullopt;
     }
-    std::optional<std::uint64_t> counter(dom::object object, std::string_view key) {
+    std::optional<std::uint64_t> counter(dom::object object, const Key& key) {
         return count(object, key, Need::nothing);
     }
 
-    bool text(dom::object object, std::string_view key, Need need, std::size_t longest,
+    bool text(dom::object object, const Key& key, Need need, std::size_t longest,
               std::string& out) {
         dom::element element;
         if (!find(object, key, need, element)) return false;
@@ -205,7 +224,7 @@ class Reader {
     }
 
     // A name that is a key: not empty, no control characters.
-    void name(dom::object object, std::string_view key, std::size_t longest, std::string& out) {
+    void name(dom::object object, const Key& key, std::size_t longest, std::string& out) {
         if (!text(object, key, Need::value, longest, out)) return;
         const auto is_control = [](char c) {
             return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -214,7 +233,7 @@ class Reader {
             fail(FrameFault::out_of_range, key);
     }
 
-    bool array(dom::object object, std::string_view key, Need need, dom::array& out) {
+    bool array(dom::object object, const Key& key, Need need, dom::array& out) {
         dom::element element;
         if (!find(object, key, need, element)) return false;
         if (element.get(out) == simdjson::SUCCESS) return true;
@@ -222,7 +241,7 @@ class Reader {
         return false;
     }
 
-    bool sub_object(dom::object object, std::string_view key, dom::object& out) {
+    bool sub_object(dom::object object, const Key& key, dom::object& out) {
         dom::element element;
         if (!find(object, key, Need::nothing, element)) return false;
         if (element.get(out) == simdjson::SUCCESS) return true;
@@ -320,7 +339,7 @@ class Reader {
     }
 
     // [some] or [some, full]
-    void stall(dom::object object, std::string_view key, std::optional<Stall>& out) {
+    void stall(dom::object object, const Key& key, std::optional<Stall>& out) {
         dom::array times;
         if (!array(object, key, Need::nothing, times)) return;
         std::uint64_t full_us = 0;
@@ -441,7 +460,7 @@ class Reader {
         }
     }
 
-    void counts(dom::object object, std::string_view key, std::size_t most,
+    void counts(dom::object object, const Key& key, std::size_t most,
                 std::vector<std::uint64_t>& out) {
         dom::array values;
         if (!array(object, key, Need::nothing, values)) return;
@@ -516,7 +535,7 @@ class Reader {
 
     // {"name":[number, number]}
     template <class Row>
-    void read_pairs(dom::object object, std::string_view key, std::vector<Row>& out) {
+    void read_pairs(dom::object object, const Key& key, std::vector<Row>& out) {
         dom::object rows;
         if (!sub_object(object, key, rows)) return;
         if (rows.size() > most_programs_or_maps) return fail(FrameFault::out_of_range, key);
