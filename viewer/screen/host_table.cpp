@@ -91,8 +91,8 @@ HostColumns host_columns(std::size_t width, std::span<const HostView* const> hos
     };
     // Words before longer bars, by the window's width alone: what is said changes each second, and
     // the columns are not to move with it.
+    if (has_why) grow(columns.why, 30);
     if (has_why && spare() >= gap + age_width) columns.age = age_width;
-    if (has_why) grow(columns.why, 32);
     widen_bars(8);
     if (spare() >= 1 + gauge_width(columns)) columns.temperatures = columns.bar > 0 ? 2 : 1;
     grow(columns.name, std::min<std::size_t>(longest_name, 40));
