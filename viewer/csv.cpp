@@ -118,17 +118,17 @@ void append_vm(const HostView& view, const VmView& vm_view, std::string& out) {
     row.number(vm.maxram);
     row.number(ext.vcpus);
     row.number(ext.rss_bytes);
-    row.worked_out(vm_view.rates.run_delay_percent);
-    row.worked_out(vm_view.rates.read_ops_s);
-    row.worked_out(vm_view.rates.write_ops_s);
-    row.worked_out(vm_view.rates.read_bytes_s);
-    row.worked_out(vm_view.rates.write_bytes_s);
+    row.worked_out(vm_view.rates->run_delay_percent);
+    row.worked_out(vm_view.rates->read_ops_s);
+    row.worked_out(vm_view.rates->write_ops_s);
+    row.worked_out(vm_view.rates->read_bytes_s);
+    row.worked_out(vm_view.rates->write_bytes_s);
     row.number(ext.wait ? ext.wait->p99_ns : std::nullopt);
-    row.worked_out(vm_view.rates.major_faults_s);
-    row.worked_out(vm_view.rates.cgroup.throttled_percent);
-    row.worked_out(vm_view.rates.cgroup.memory_pressure_percent);
-    row.worked_out(vm_view.rates.cgroup.io_pressure_percent);
-    row.worked_out(vm_view.rates.kvm_exits_s);
+    row.worked_out(vm_view.rates->major_faults_s);
+    row.worked_out(vm_view.rates->cgroup.throttled_percent);
+    row.worked_out(vm_view.rates->cgroup.memory_pressure_percent);
+    row.worked_out(vm_view.rates->cgroup.io_pressure_percent);
+    row.worked_out(vm_view.rates->kvm_exits_s);
 }
 
 }  // namespace

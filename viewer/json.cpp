@@ -136,7 +136,7 @@ void write_vcpus(wire::JsonWriter& json, const std::vector<wire::VcpuExt>& vcpus
 
 void write_vm(wire::JsonWriter& json, const VmView& view) {
     const auto& vm = view.state->vm;
-    const auto& rates = view.rates;
+    const auto& rates = *view.rates;
     const auto ext = vm.ext.value_or(wire::VmExt{});
     json.open('{');
     write_text(json, "name", vm.name);

@@ -44,6 +44,16 @@ Json numbers(const std::vector<double>& values) {
     return array;
 }
 
+// "7 days": as the option says it, which has whole minutes.
+std::string span_text(std::chrono::seconds span) {
+    constexpr std::pair<std::int64_t, const char*> units[] = {
+        {86400, " day"}, {3600, " hour"}, {60, " minute"}, {1, " second"}};
+    const auto* unit =
+        std::ranges::find_if(units, [&](const auto& one) { return span.count() % one.first == 0; });
+    const auto count = span.count() / unit->first;
+    return std::to_string(count) + unit->second + (count == 1 ? "" : "s");
+}
+
 }  // namespace
 
 Archive::Archive(std::string path, const Keep& keep)
@@ -228,8 +238,8 @@ Result<Answer> Archive::snapshot(const Parameters& parameters) {
     if (!asked) return asked.error();
     const auto at_s = *asked < 0 ? now_s + *asked : *asked;
     if (at_s < now_s - keep_.samples.count()) {
-        return Error{"samples are kept for " + std::to_string(keep_.samples.count()) +
-                         " s: of then only history is known",
+        return Error{"samples are kept for " + span_text(keep_.samples) +
+                         "; of what is older there is only history",
                      bad_request};
     }
     if (auto paid = pay_for(snapshot_vm_rows); !paid) return paid.error();

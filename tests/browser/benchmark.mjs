@@ -15,6 +15,10 @@ function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
+function residentMb(pid) {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024 / 1e6;
+}
+
 const product = await Product.start();
 const sender = product.grid(hosts, vms);
 const browser = await openBrowser();
@@ -46,7 +50,7 @@ await page.goto(product.url);
 await until("all hosts are there", () => page.evaluate((count) => document.querySelectorAll("a.tile").length >= count, hosts), 60);
 await sleep(5000);
 
-const before = { ...(await metrics()), heap: await heap(), viewer: cpuSeconds(product.viewer.process.pid), collector: cpuSeconds(product.collector.process.pid), at: performance.now() };
+const before = { ...(await metrics()), heap: await heap(), resident: residentMb(product.viewer.process.pid), viewer: cpuSeconds(product.viewer.process.pid), collector: cpuSeconds(product.collector.process.pid), at: performance.now() };
 const receivedBefore = await received();
 await sleep(seconds * 1000);
 const receivedNow = await received();
@@ -54,6 +58,7 @@ const [bytes, overviews] = [receivedNow.bytes - receivedBefore.bytes, receivedNo
 const now = { ...(await metrics()), viewer: cpuSeconds(product.viewer.process.pid), collector: cpuSeconds(product.collector.process.pid), at: performance.now() };
 const took = (now.at - before.at) / 1000;
 const after = await heap();
+const residentAfter = residentMb(product.viewer.process.pid);
 
 const opened = [];
 const cpu = [];
@@ -79,6 +84,7 @@ line("page's heap, MB before and after", `${before.heap.toFixed(1)}, ${after.toF
 line("opening a host, ms", opened.map((ms) => ms.toFixed(0)).join(", "));
 line("  of that CPU time of the main thread", cpu.map((ms) => ms.toFixed(0)).join(", "));
 line("viewer, cores", ((now.viewer - before.viewer) / took).toFixed(3));
+line("viewer's resident MB before and after", `${before.resident.toFixed(0)}, ${residentAfter.toFixed(0)}`);
 line("collector, cores", ((now.collector - before.collector) / took).toFixed(3));
 await browser.close();
 await sender.end();

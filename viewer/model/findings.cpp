@@ -64,7 +64,7 @@ class Collector {
         if (vm.state->vm.state == wire::DomainState::crashed) {
             add(crashed_severity, "crashed", &vm);
         }
-        if (const auto delay = delay_per_vcpu(vm)) {
+        if (const auto delay = vm.vcpu_delay_percent) {
             const double severity = severity_of(run_delay_threshold, *delay);
             if (severity < warn_severity) return;
             add(severity, "waits " + whole(*delay) + " % of the time for a CPU", &vm);

@@ -44,7 +44,7 @@ bool Grid::take(wire::Frame&& frame, std::size_t source, Clock::time_point now) 
         if (is_first) hosts_.erase(at);
         return false;
     }
-    record.rates.follow(record.state.vms());
+    if (record.rates.follow(record.state.vms()) || is_first) record.naming = ++last_naming_;
     record.interval = interval_of(record.state.host(), last_time_s, record.interval);
     record.arrived = now;
     record.source = source;
@@ -80,13 +80,15 @@ HostView Grid::view_of(const Record& record, Clock::time_point now) {
     using Seconds = std::chrono::duration<double>;
     const auto age = now - record.arrived;
     HostView host{&record.state, {}, Seconds(age).count(), is_live(record, now), {}};
+    host.naming = record.naming;
     host.vms.reserve(record.state.vms().size());
     const wire::VmState* worst = nullptr;
     double delay_of_worst = 0;
     for (std::size_t at = 0; at < record.state.vms().size(); ++at) {
         const auto& vm = record.state.vms()[at];
-        const auto& view = host.vms.emplace_back(VmView{&vm, record.rates.rates(at)});
-        const auto delay = vm.stale ? std::nullopt : delay_per_vcpu(view);
+        const auto& rates = record.rates.rates(at);
+        const auto& view = host.vms.emplace_back(VmView{&vm, &rates, delay_per_vcpu(vm.vm, rates)});
+        const auto delay = vm.stale ? std::nullopt : view.vcpu_delay_percent;
         if (delay && (!worst || *delay > delay_of_worst)) {
             worst = &vm;
             delay_of_worst = *delay;
@@ -124,10 +126,9 @@ std::optional<std::size_t> Grid::source_of(std::string_view name) const {
     return at->second.source;
 }
 
-std::optional<double> delay_per_vcpu(const VmView& view) {
-    const auto& ext = view.state->vm.ext;
-    if (!ext || ext->vcpus.value_or(0) == 0 || !view.rates.run_delay_percent) return std::nullopt;
-    return *view.rates.run_delay_percent / static_cast<double>(*ext->vcpus);
+std::optional<double> delay_per_vcpu(const wire::Vm& vm, const VmRates& rates) {
+    if (!vm.ext || vm.ext->vcpus.value_or(0) == 0 || !rates.run_delay_percent) return std::nullopt;
+    return *rates.run_delay_percent / static_cast<double>(*vm.ext->vcpus);
 }
 
 void keep_unhealthy(std::vector<HostView>& hosts) {

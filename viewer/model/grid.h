@@ -27,8 +27,12 @@ inline constexpr std::size_t most_vms = 10'000;  // of one host, but for its las
 
 struct VmView {
     const wire::VmState* state;
-    VmRates rates;
+    const VmRates* rates;
+    std::optional<double> vcpu_delay_percent;  // as delay_per_vcpu
 };
+
+// Of the time that passed, what each virtual CPU was ready to run and had to wait, in percent.
+std::optional<double> delay_per_vcpu(const wire::Vm& vm, const VmRates& rates);
 
 // One host at one moment. The pointers hold until the grid changes.
 struct HostView {
@@ -37,11 +41,9 @@ struct HostView {
     double age_s;  // since its last frame arrived here
     bool live;     // false: fading, its frames have stopped
     std::vector<VmView> vms;
-    double presence = 1;  // 1 while it is live, then less and less until it is forgotten at 0
+    double presence = 1;       // 1 while it is live, then less and less until it is forgotten at 0
+    std::uint64_t naming = 0;  // another one whenever the names of the VMs are others
 };
-
-// Of the time that passed, what each virtual CPU was ready to run and had to wait, in percent.
-std::optional<double> delay_per_vcpu(const VmView& view);
 
 class Grid {
   public:
@@ -67,6 +69,7 @@ class Grid {
     struct Record {
         wire::HostState state;
         RateTracker rates;
+        std::uint64_t naming = 0;  // as in the view of it
         Clock::time_point arrived;
         Clock::duration interval = std::chrono::seconds(1);
         std::size_t source = 0;
@@ -79,6 +82,7 @@ class Grid {
 
     std::map<std::string, Record, std::less<>> hosts_;
     std::uint64_t refused_ = 0;
+    std::uint64_t last_naming_ = 0;
 };
 
 // Keeps the hosts that are warn or bad, the worst first, else in the order given.

@@ -20,12 +20,12 @@ std::optional<std::uint64_t> start_of(const wire::Vm& vm) {
 
 // The sum over the devices that both readings have; unknown as soon as one of them is.
 std::optional<double> rate(const CounterReading& before, const CounterReading& after,
-                           Counter wire::BlockCounters::*counter) {
+                           Counter BlockReading::*counter) {
     if (!before.block || !after.block) return std::nullopt;
     double sum = 0;
     bool known = before.block->empty() && after.block->empty();
     for (const auto& now : *after.block) {
-        const auto old = std::ranges::find(*before.block, now.device, &wire::BlockCounters::device);
+        const auto old = std::ranges::find(*before.block, now.device, &BlockReading::device);
         if (old == before.block->end() || (!((*old).*counter) && !(now.*counter))) continue;
         const auto done = difference((*old).*counter, now.*counter);
         if (!done) return std::nullopt;
@@ -74,17 +74,37 @@ std::vector<WaitRate> wait_rates(const CounterReading& before, const CounterRead
 
 CounterReading reading_of(const wire::Vm& vm, double time_s) {
     CounterReading reading;
-    reading.time_s = time_s;
-    if (vm.ext) {
-        reading.since = vm.ext->since;
-        reading.run_delay_ns = vm.ext->run_delay_ns;
-        reading.block = vm.ext->block;
-        if (vm.ext->wait) reading.culprits = vm.ext->wait->culprits;
-        reading.major_faults = vm.ext->major_faults;
-        reading.kvm = vm.ext->kvm;
-        reading.cgroup = vm.ext->cgroup;
-    }
+    read_counters(vm, time_s, reading);
     return reading;
+}
+
+void read_counters(const wire::Vm& vm, double time_s, CounterReading& out) {
+    static const wire::VmExt nothing;
+    const auto& ext = vm.ext ? *vm.ext : nothing;
+    out.time_s = time_s;
+    out.since = ext.since;
+    out.run_delay_ns = ext.run_delay_ns;
+    if (ext.block) {
+        if (!out.block) out.block.emplace();
+        out.block->resize(ext.block->size());
+        std::ranges::transform(*ext.block, out.block->begin(), [](const auto& block) {
+            return BlockReading{block.device, block.read_ops, block.write_ops, block.read_bytes,
+                                block.write_bytes};
+        });
+    } else {
+        out.block.reset();
+    }
+    if (ext.wait) {
+        out.culprits = ext.wait->culprits;
+    } else {
+        out.culprits.clear();
+    }
+    out.major_faults = ext.major_faults;
+    const bool has_kvm = ext.kvm.has_value();
+    out.kvm_exits = has_kvm ? ext.kvm->exits : std::nullopt;
+    out.kvm_guest_ns = has_kvm ? ext.kvm->guest_ns : std::nullopt;
+    out.kvm_halt_poll_ns = has_kvm ? ext.kvm->halt_poll_ns : std::nullopt;
+    out.cgroup = ext.cgroup;
 }
 
 VmRates rates_between(const CounterReading& before, const CounterReading& after) {
@@ -95,19 +115,15 @@ VmRates rates_between(const CounterReading& before, const CounterReading& after)
         rates.run_delay_percent = 100.0 * static_cast<double>(*delay_ns) / (elapsed_s * 1e9);
     }
     rates.waits_for = wait_rates(before, after);
-    rates.read_ops_s = rate(before, after, &wire::BlockCounters::read_ops);
-    rates.write_ops_s = rate(before, after, &wire::BlockCounters::write_ops);
-    rates.read_bytes_s = rate(before, after, &wire::BlockCounters::read_bytes);
-    rates.write_bytes_s = rate(before, after, &wire::BlockCounters::write_bytes);
+    rates.read_ops_s = rate(before, after, &BlockReading::read_ops);
+    rates.write_ops_s = rate(before, after, &BlockReading::write_ops);
+    rates.read_bytes_s = rate(before, after, &BlockReading::read_bytes);
+    rates.write_bytes_s = rate(before, after, &BlockReading::write_bytes);
     rates.major_faults_s = per_second(before.major_faults, after.major_faults, elapsed_s);
-    if (before.kvm && after.kvm) {
-        const auto& from = *before.kvm;
-        const auto& to = *after.kvm;
-        rates.kvm_exits_s = per_second(from.exits, to.exits, elapsed_s);
-        rates.kvm_guest_percent = percent_of(from.guest_ns, to.guest_ns, elapsed_s, 1e-9);
-        rates.kvm_halt_poll_percent =
-            percent_of(from.halt_poll_ns, to.halt_poll_ns, elapsed_s, 1e-9);
-    }
+    rates.kvm_exits_s = per_second(before.kvm_exits, after.kvm_exits, elapsed_s);
+    rates.kvm_guest_percent = percent_of(before.kvm_guest_ns, after.kvm_guest_ns, elapsed_s, 1e-9);
+    rates.kvm_halt_poll_percent =
+        percent_of(before.kvm_halt_poll_ns, after.kvm_halt_poll_ns, elapsed_s, 1e-9);
     rates.cgroup = cgroup_rates_between(before, after);
     return rates;
 }
@@ -132,21 +148,22 @@ CgroupRates cgroup_rates_between(const CounterReading& before, const CounterRead
             pressure(&wire::PressureExt::memory), pressure(&wire::PressureExt::io)};
 }
 
-void RateTracker::follow(std::span<const wire::VmState> vms) {
-    arrange(vms);
+bool RateTracker::follow(std::span<const wire::VmState> vms) {
+    const bool is_changed = arrange(vms);
     for (std::size_t at = 0; at < vms.size(); ++at) {
         auto& track = tracks_[at];
         const auto& [vm, stale, generation, time] = vms[at];
         const bool is_known = track.last && track.last->time_s == time;
-        if (!is_known) take(track, reading_of(vm, time));
+        if (!is_known) take(track, vm, time);
     }
+    return is_changed;
 }
 
-void RateTracker::arrange(std::span<const wire::VmState> vms) {
+bool RateTracker::arrange(std::span<const wire::VmState> vms) {
     const auto is_in_place = [&] {
         return std::ranges::equal(tracks_, vms, is_of, {}, &wire::VmState::vm);
     };
-    if (is_in_place()) return;
+    if (is_in_place()) return false;
     std::vector<Track> arranged;
     arranged.reserve(vms.size());
     auto known = tracks_.begin();
@@ -164,13 +181,16 @@ void RateTracker::arrange(std::span<const wire::VmState> vms) {
         }
     }
     tracks_ = std::move(arranged);
+    return true;
 }
 
 bool RateTracker::is_of(const Track& track, const wire::Vm& vm) {
     return track.uuid == vm.uuid && track.name == vm.name && track.start == start_of(vm);
 }
 
-void RateTracker::take(Track& track, CounterReading&& reading) {
+void RateTracker::take(Track& track, const wire::Vm& vm, double time_s) {
+    auto& reading = reading_;
+    read_counters(vm, time_s, reading);
     const auto cgroup = track.rates.cgroup;
     track.rates = track.last ? rates_between(*track.last, reading) : VmRates{};
     // Those of the last reading hold until the next.
@@ -185,7 +205,8 @@ void RateTracker::take(Track& track, CounterReading&& reading) {
             track.last_cgroup.cgroup = reading.cgroup;
         }
     }
-    track.last = std::move(reading);
+    if (!track.last) track.last.emplace();
+    std::swap(*track.last, reading);
 }
 
 }  // namespace virtpulse::viewer

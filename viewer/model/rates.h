@@ -46,22 +46,35 @@ struct VmRates {
     bool operator==(const VmRates&) const = default;
 };
 
+// Of wire::BlockCounters, what rates are made of.
+struct BlockReading {
+    std::string device;
+    std::optional<std::uint64_t> read_ops;
+    std::optional<std::uint64_t> write_ops;
+    std::optional<std::uint64_t> read_bytes;
+    std::optional<std::uint64_t> write_bytes;
+};
+
 struct CounterReading {
     double time_s = 0;  // the frame's `time`
     std::optional<std::uint64_t> since;
     std::optional<std::uint64_t> run_delay_ns;
-    std::optional<std::vector<wire::BlockCounters>> block;
+    std::optional<std::vector<BlockReading>> block;
     std::vector<wire::Culprit> culprits;
     std::optional<std::uint64_t> major_faults;
-    std::optional<wire::KvmCounters> kvm;
+    std::optional<std::uint64_t> kvm_exits;
+    std::optional<std::uint64_t> kvm_guest_ns;
+    std::optional<std::uint64_t> kvm_halt_poll_ns;
     std::optional<wire::CgroupExt> cgroup;
 
     // When `cgroup` was read.
     [[nodiscard]] double cgroup_time_s() const;
 };
 
-// What `vm` had counted at the time of its frame.
+// What `vm` had counted at the time of its frame. The second one takes the place of another, whose
+// memory it uses again: there are many of these a second.
 CounterReading reading_of(const wire::Vm& vm, double time_s);
+void read_counters(const wire::Vm& vm, double time_s, CounterReading& out);
 
 // Unknown where a counter is missing in one of them or ran backwards, where the counters began
 // anew between them, and where no time passed. A device that one of them lacks takes no part. Where
@@ -76,8 +89,8 @@ class RateTracker {
   public:
     // Takes in the VMs of the host as they are after a frame, in the order of HostState::vms();
     // those that the frame did not bring are told by their time. Call it after each frame that
-    // counts.
-    void follow(std::span<const wire::VmState> vms);
+    // counts. True where the VMs are not the same as before, one by one.
+    bool follow(std::span<const wire::VmState> vms);
     // Of the VM at that place among those followed last; unknown where it has fewer than two
     // readings. Holds until the next call of follow().
     [[nodiscard]] const VmRates& rates(std::size_t at) const { return tracks_[at].rates; }
@@ -93,10 +106,11 @@ class RateTracker {
         VmRates rates;
     };
     static bool is_of(const Track& track, const wire::Vm& vm);
-    static void take(Track& track, CounterReading&& reading);
-    void arrange(std::span<const wire::VmState> vms);
+    void take(Track& track, const wire::Vm& vm, double time_s);
+    bool arrange(std::span<const wire::VmState> vms);
 
     std::vector<Track> tracks_;  // one a VM, in their order, so that nothing has to be looked up
+    CounterReading reading_;     // the one before a VM's last, whose memory is used again
 };
 
 }  // namespace virtpulse::viewer

@@ -57,9 +57,10 @@ void define_pairs(Colours colours) {
     const bool many = colours == Colours::many;
     for (std::uint8_t step = 0; step < heat_steps; ++step) {
         const Level level = level_of_step(step);
-        const short few = level == Level::bad    ? COLOR_RED
-                          : level == Level::warn ? COLOR_YELLOW
-                                                 : COLOR_GREEN;
+        const int of_few = level == Level::bad    ? COLOR_RED
+                           : level == Level::warn ? COLOR_YELLOW
+                                                  : COLOR_GREEN;
+        const auto few = static_cast<short>(of_few);
         ::init_pair(static_cast<short>(first_heat + step), many ? heat_colours.at(step) : few, -1);
     }
     for (std::uint8_t step = 0; step < fading_steps; ++step) {

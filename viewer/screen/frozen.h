@@ -22,6 +22,7 @@ class FrozenPicture {
 
   private:
     std::deque<wire::HostState> states_;  // what the picture points to
+    std::deque<VmRates> rates_;           // likewise
     Picture picture_;
 };
 

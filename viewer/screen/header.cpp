@@ -62,7 +62,8 @@ std::vector<Line> link_lines(const Picture& picture, std::size_t most) {
         lines.back().add("connected to " + counted(standing, "collector"), faint);
         return lines;
     }
-    std::ranges::stable_partition(links, [&](const auto* link) { return !stands(link); });
+    std::stable_partition(links.begin(), links.end(),
+                          [&](const auto* link) { return !stands(link); });
     for (const auto* link : links) {
         if (lines.size() == most && links.size() > most) {
             lines.back() = Line("   … " + counted(links.size() - most + 1, "more collector") +

@@ -81,20 +81,24 @@ HostColumns host_columns(std::size_t width, std::span<const HostView* const> hos
     };
     grow(columns.name, std::min<std::size_t>(longest_name, 24));
     constexpr std::size_t least_why = 16;
+    constexpr std::size_t age_width = 6;
     if (spare() >= gap + least_why) columns.why = least_why;
+    const bool has_why = columns.why > 0;
     const auto widen_bars = [&](std::size_t most) {
         const std::size_t gauges = percent_gauges + columns.temperatures;
         while (columns.bar > 0 && columns.bar < most && spare() >= gauges)
             ++columns.bar;
     };
+    // Words before longer bars, by the window's width alone: what is said changes each second, and
+    // the columns are not to move with it.
+    if (has_why) grow(columns.why, 30);
+    if (has_why && spare() >= gap + age_width) columns.age = age_width;
     widen_bars(8);
     if (spare() >= 1 + gauge_width(columns)) columns.temperatures = columns.bar > 0 ? 2 : 1;
-    constexpr std::size_t age_width = 6;
-    if (columns.why > 0 && spare() >= gap + age_width) columns.age = age_width;
-    if (columns.why > 0) grow(columns.why, 40);
-    widen_bars(16);
     grow(columns.name, std::min<std::size_t>(longest_name, 40));
-    if (columns.why > 0) grow(columns.why, 80);
+    if (has_why) grow(columns.why, 60);
+    widen_bars(12);
+    if (has_why) columns.why += spare();
     return columns;
 }
 

@@ -18,7 +18,9 @@ char lower(char c) {
 }
 
 bool has_text(std::string_view name, std::string_view text) {
-    return !std::ranges::search(name, text, {}, lower, lower).empty() || text.empty();
+    const auto is_same = [](char a, char b) { return lower(a) == lower(b); };
+    return std::search(name.begin(), name.end(), text.begin(), text.end(), is_same) != name.end() ||
+           text.empty();
 }
 
 bool passes(const HostView& host, const State& state) {
@@ -68,7 +70,7 @@ double rank_of(const VmView& view, SortKey key) {
         case SortKey::ram:
             return vm.ram ? static_cast<double>(*vm.ram) : unknown_rank;
         case SortKey::disk:
-            return io_bytes_s(view.rates).value_or(unknown_rank);
+            return io_bytes_s(*view.rates).value_or(unknown_rank);
         case SortKey::name:
             return 0;
         case SortKey::worst:
@@ -79,7 +81,7 @@ double rank_of(const VmView& view, SortKey key) {
     // What waits for a CPU suffers; what uses much makes others wait.
     if (vm.state == wire::DomainState::crashed) return crashed_rank;
     if (!is_running(vm)) return unknown_rank;
-    const double delay = in_steps(view.rates.run_delay_percent.value_or(0), 5);
+    const double delay = in_steps(view.rates->run_delay_percent.value_or(0), 5);
     return delay * 1000 + in_steps(vm.cpu.value_or(unknown_rank), 5);
 }
 

@@ -108,7 +108,7 @@ class Composer {
     }
 
     void beside(const Body& body) {
-        const std::size_t right = std::clamp<std::size_t>(body.columns * 2 / 5, 76, 110);
+        const std::size_t right = std::clamp<std::size_t>(body.columns * 3 / 8, 76, 110);
         const std::size_t left = body.columns - right - 1;
         const auto hosts = host_pane({body.top, body.rows, left}, 0);
         const auto vms = vm_pane({body.top, body.rows, right}, left + 1);

@@ -130,10 +130,10 @@ Line vm_line(const VmView& view, const VmColumns& columns, bool host_live) {
     const auto figure = [&](const std::string& text, std::size_t width) {
         put(idle ? std::string() : text, width, Align::right, text == unknown_mark ? faint : ink);
     };
-    figure(bytes_rate_text(io_bytes_s(view.rates)), columns.io);
-    figure(percent_text(view.rates.run_delay_percent), columns.delay);
-    figure(rate_text(view.rates.read_ops_s), columns.reads);
-    figure(rate_text(view.rates.write_ops_s), columns.writes);
+    figure(bytes_rate_text(io_bytes_s(*view.rates)), columns.io);
+    figure(percent_text(view.rates->run_delay_percent), columns.delay);
+    figure(rate_text(view.rates->read_ops_s), columns.reads);
+    figure(rate_text(view.rates->write_ops_s), columns.writes);
     const auto vcpus = vm.ext ? vm.ext->vcpus : std::nullopt;
     figure(vcpus ? std::to_string(*vcpus) : std::string(unknown_mark), columns.vcpus);
     figure(resident_text(vm), columns.rss);

@@ -14,16 +14,16 @@ namespace {
 // Hosts and VMs share the columns; two lines of heading say what stands in them for each.
 std::vector<Column> list_columns() {
     return {
-        {Align::left, 14, 40, 0},   // name
-        {Align::left, 9, 13, 0},    // health | state
-        {Align::right, 5, 8, 0},    // CPU
-        {Align::right, 11, 13, 7},  // RAM
-        {Align::right, 10, 10, 6},  // disk | I/O
-        {Align::right, 6, 9, 5},    // VMs | delay
-        {Align::right, 5, 6, 4},    // CPU temperature | reads
-        {Align::right, 5, 6, 3},    // board temperature | writes
-        {Align::right, 5, 7, 2},    // age | vCPUs
-        {Align::left, 0, 60, 1},    // why
+        {Align::left, 14, 40, 0},         // name
+        {Align::left, 9, 13, 0},          // health | state
+        {Align::right, 5, 8, 0},          // CPU
+        {Align::right, 11, 13, 7},        // RAM
+        {Align::right, 10, 10, 6},        // disk | I/O
+        {Align::right, 6, 9, 5},          // VMs | delay
+        {Align::right, 5, 6, 4},          // CPU temperature | reads
+        {Align::right, 5, 6, 3},          // board temperature | writes
+        {Align::right, 5, 7, 2},          // age | vCPUs
+        {Align::left, 16, 400, 1, true},  // why
     };
 }
 
@@ -127,12 +127,12 @@ std::string waits_text(const VmRates& rates) {
 std::string vm_note(const VmView& view) {
     constexpr double least_throttled_percent = 1;
     constexpr double least_pressure_percent = 5;
-    std::string note = waits_text(view.rates);
+    std::string note = waits_text(*view.rates);
     const auto add = [&](std::string_view what, std::optional<double> percent, double least) {
         if (percent.value_or(0) < least) return;
         append_clause(note, std::string(what) + ' ' + percent_text(percent) + " %");
     };
-    const auto& rates = view.rates.cgroup;
+    const auto& rates = view.rates->cgroup;
     add("throttled", rates.throttled_percent, least_throttled_percent);
     add("memory pressure", rates.memory_pressure_percent, least_pressure_percent);
     add("I/O pressure", rates.io_pressure_percent, least_pressure_percent);
@@ -144,7 +144,7 @@ std::string vm_note(const VmView& view) {
 
 Row vm_row(const VmView& view, const HostView& host) {
     const auto& vm = view.state->vm;
-    const auto& rates = view.rates;
+    const auto& rates = *view.rates;
     const bool stale = view.state->stale;
     // A VM that is shut off does nothing, and nothing is what its row says.
     const bool idle = !is_running(vm) && vm.state != wire::DomainState::none;

@@ -44,7 +44,7 @@ std::size_t Table::total() const {
 void Table::lay_out(std::size_t width) {
     widths_.assign(columns_.size(), 0);
     for (std::size_t at = 0; at < columns_.size(); ++at)
-        widths_[at] = columns_[at].least;
+        widths_[at] = columns_[at].is_elastic ? 0 : columns_[at].least;
     for (const auto& row : rows_) {
         for (std::size_t at = 0; at < row.size() && at < columns_.size(); ++at) {
             const std::size_t needed = std::min(columns_of(row[at].text), columns_[at].most);
@@ -52,9 +52,12 @@ void Table::lay_out(std::size_t width) {
         }
     }
     if (widths_.empty()) return;
+    const auto wanted = widths_;
     auto& first = widths_.front();
-    const std::size_t wanted = first;
     first = columns_.front().least;
+    for (std::size_t at = 1; at < columns_.size(); ++at) {
+        if (columns_[at].is_elastic) widths_[at] = std::min(wanted[at], columns_[at].least);
+    }
     while (total() > width) {
         std::size_t victim = 0;
         for (std::size_t at = 1; at < columns_.size(); ++at) {
@@ -64,8 +67,11 @@ void Table::lay_out(std::size_t width) {
         if (victim == 0) break;
         widths_[victim] = 0;
     }
-    const std::size_t spare = width > total() ? width - total() : 0;
-    first = std::min(wanted, first + spare);
+    for (std::size_t at = 0; at < columns_.size(); ++at) {
+        const bool grows = at == 0 || (columns_[at].is_elastic && widths_[at] > 0);
+        const std::size_t spare = width > total() ? width - total() : 0;
+        if (grows) widths_[at] = std::min(wanted[at], widths_[at] + spare);
+    }
 }
 
 std::string Table::line(std::size_t at, bool colour) const {

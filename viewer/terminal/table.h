@@ -28,9 +28,13 @@ struct Column {
     std::size_t least = 0;  // columns, so that a table does not jump as its numbers change
     std::size_t most = 24;
     int drop_order = 0;  // the lowest goes first; 0: never dropped
+    // Not `least` is its smallest width then, but what it needs up to that; and it grows with the
+    // room there is.
+    bool is_elastic = false;
 };
 
-// The first column is the one that gives way and that takes what is left over.
+// The first column is the one that gives way and that takes what is left over, elastic ones after
+// it.
 class Table {
   public:
     explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}

@@ -68,7 +68,7 @@ void put_vm(std::string& out, const VmView& view) {
     put(out, used ? static_cast<std::uint16_t>(std::lround(*used * share_scale))
                   : std::numeric_limits<std::uint16_t>::max());
     put_tenths(out, vm.cpu);
-    put_tenths(out, delay_per_vcpu(view));
+    put_tenths(out, view.vcpu_delay_percent);
 }
 
 void put_host(std::string& out, const HostView& view, const RosterEntry& entry) {

@@ -1,7 +1,5 @@
 #include "viewer/web/roster.h"
 
-#include <functional>
-
 #include "viewer/web/overview.h"
 #include "wire/frame_codec.h"
 #include "wire/json_writer.h"
@@ -14,13 +12,9 @@ std::size_t mixed(std::size_t digest, std::size_t value) {
 }
 
 std::size_t digest_of(const HostView& host) {
-    const std::hash<std::string_view> hash;
-    std::size_t digest = host.vms.size();
-    for (const auto& view : host.vms) {
-        const auto& vm = view.state->vm;
-        digest = mixed(mixed(digest, hash(vm.name)), hash(vm.uuid));
-        digest = mixed(digest, given_kib(vm).value_or(0));
-    }
+    std::size_t digest = host.naming;
+    for (const auto& view : host.vms)
+        digest = mixed(digest, given_kib(view.state->vm).value_or(0));
     return digest;
 }
 

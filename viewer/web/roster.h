@@ -15,7 +15,7 @@ namespace virtpulse::viewer::web {
 struct RosterEntry {
     std::uint32_t number = 0;  // of the host, while it is known
     std::uint32_t serial = 0;  // of its names, higher than any before
-    std::size_t digest = 0;    // of the names, to see that they changed
+    std::size_t digest = 0;    // of what the text says, to see that it changed
     std::string json;          // {"id","serial","name","vms":[[name, uuid, memory in KiB]]}
 };
 

@@ -38,7 +38,7 @@ TEST_CASE("a VM that waits for a CPU is found, and is its host's reason") {
     wait(grid, 0.76);
     const auto host = grid.view_of("alpha", test::at(1));
     REQUIRE(host);
-    CHECK(delay_per_vcpu(host->vms[0]) == Approx(38));
+    CHECK(host->vms[0].vcpu_delay_percent == Approx(38));
     CHECK(host->health.level == Level::bad);
     CHECK(host->health.reasons == Texts{"run delay 38 % of web"});
     CHECK(texts(grid, 1) == Texts{"alpha/web: waits 38 % of the time for a CPU"});
@@ -49,7 +49,7 @@ TEST_CASE("a delay is not known without the number of vCPUs") {
     const wire::VmState state{vm, false, 1, 1};
     VmRates rates;
     rates.run_delay_percent = 50;
-    CHECK_FALSE(delay_per_vcpu({&state, rates}));
+    CHECK_FALSE(delay_per_vcpu(state.vm, rates));
 }
 
 TEST_CASE("hosts in words, the worst first, and no more than asked for") {

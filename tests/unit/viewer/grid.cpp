@@ -135,17 +135,17 @@ TEST_CASE("parts through two collectors make one sample") {
 TEST_CASE("VMs get rates from their second sample on") {
     Grid grid;
     grid.take(frame("a", 100, {counting_vm("x", 0, 100, 0)}), 0, at(0));
-    CHECK(grid.view(at(0)).at(0).vms.at(0).rates == VmRates{});
+    CHECK(*grid.view(at(0)).at(0).vms.at(0).rates == VmRates{});
     grid.take(frame("a", 101, {counting_vm("x", 10'000'000, 142, 4096)}), 0, at(1));
     const auto hosts = grid.view(at(1));
-    const auto& rates = hosts.at(0).vms.at(0).rates;
+    const auto& rates = *hosts.at(0).vms.at(0).rates;
     CHECK(*rates.run_delay_percent == Approx(1));
     CHECK(*rates.read_ops_s == Approx(42));
 
     SECTION("a frame that is refused leaves them as they were") {
         grid.take(frame("a", 100.5, {counting_vm("x", 0, 7, 0)}), 0, at(1.1));
         grid.take(frame("a", 102, {counting_vm("x", 10'000'000, 143, 4096)}), 0, at(2));
-        CHECK(*grid.view(at(2)).at(0).vms.at(0).rates.read_ops_s == Approx(1));
+        CHECK(*grid.view(at(2)).at(0).vms.at(0).rates->read_ops_s == Approx(1));
     }
 }
 

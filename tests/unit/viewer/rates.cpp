@@ -96,7 +96,7 @@ TEST_CASE("no time passed, or time ran backwards") {
 TEST_CASE("devices are summed; one that was not there before waits for its second reading") {
     const auto before = reading(100, 0, 10, 0);
     auto after = reading(101, 0, 13, 0);
-    wire::BlockCounters second;
+    BlockReading second;
     second.device = "vdb";
     second.read_ops = 1'000'000;
     after.block->push_back(second);

@@ -11,6 +11,7 @@
 #include "base/terminal_text.h"
 #include "tests/unit/viewer/samples.h"
 #include "viewer/screen/frozen.h"
+#include "viewer/screen/host_table.h"
 
 namespace virtpulse::viewer::screen {
 namespace {
@@ -83,6 +84,17 @@ std::vector<std::string> order(const Scenery& scenery, SortKey key, bool reverse
     state.sort = key;
     state.reversed = reversed;
     return scenery.scene(state).layout.host_names;
+}
+
+TEST_CASE("screen: words have room before bars have more, and what is left over") {
+    CHECK(host_columns(80, {}).why == 0);
+    const auto half = host_columns(123, {});
+    CHECK(half.why >= 30);
+    CHECK(half.bar == 5);
+    const auto whole = host_columns(200, {});
+    CHECK(whole.why >= 60);
+    CHECK(whole.age > 0);
+    CHECK(whole.total() == 200);
 }
 
 TEST_CASE("screen: all of it at 80 by 24") {

@@ -30,6 +30,19 @@ TEST_CASE("the name gives way first, then the least important column goes") {
     CHECK(table.line(0, false) == "a-long-…");
 }
 
+TEST_CASE("an elastic column has what the others leave, and goes only where that is too little") {
+    Table table({{Align::left, 4, 10, 0}, {Align::right, 3, 6, 0}, {Align::left, 8, 400, 1, true}});
+    table.add({{"name", Tone::plain}, {"1", Tone::plain}, {"as long as it likes", Tone::plain}});
+    table.lay_out(100);
+    CHECK(table.line(0, false) == "name    1  as long as it likes");
+    table.lay_out(24);
+    CHECK(table.line(0, false) == "name    1  as long as i…");
+    table.lay_out(19);
+    CHECK(table.line(0, false) == "name    1  as long…");
+    table.lay_out(18);
+    CHECK(table.line(0, false) == "name    1");
+}
+
 TEST_CASE("colour is round the text, and only where it is wanted") {
     auto table = sample();
     table.lay_out(100);

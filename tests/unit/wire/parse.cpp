@@ -44,6 +44,23 @@ TEST_CASE("a machine without sensors sends null, and unknown members mean nothin
     CHECK(!parse(with("{\"cputemp\"", R"({"colour":{"a":[1,2]},"cputemp")")));
 }
 
+TEST_CASE("of two members of one name the first counts, however many others there are") {
+    FrameParser parser;
+    Frame frame;
+    std::string more;
+    for (int at = 0; at < 100; ++at) {
+        CAPTURE(at);
+        const auto text = with("{", "{" + more + R"("cpu":7.5,)");
+        REQUIRE(!parser.parse(text, frame));
+        CHECK(frame.host.cpu == 7.5);
+        CHECK(frame.host.name == "Fedora14");
+        CHECK(!frame.host.ext);
+        REQUIRE(frame.vms.size() == 2);
+        CHECK(frame.vms[1].maxram == 1048576);
+        more += "\"cp" + std::to_string(at) + "\":1,";
+    }
+}
+
 TEST_CASE("what is no frame is refused with its reason") {
     struct Row {
         std::string text;

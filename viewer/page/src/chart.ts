@@ -117,6 +117,10 @@ export function chart(canvas: HTMLCanvasElement, lines: readonly Line[], style: 
   paint.fillText(style.span, area.x, height - 3);
   paint.textAlign = "right";
   paint.fillText("now", area.x + area.width, height - 3);
+  if (drawn.every(({ values }) => values.every((value) => value === null))) {
+    paint.textAlign = "center";
+    paint.fillText("no figure in this time", area.x + area.width / 2, area.y + area.height / 4);
+  }
   drawn.forEach((line, at) => trace(paint, line, area, top, style.stacked && at > 0 ? drawn[at - 1]!.values : null));
 }
 

@@ -93,7 +93,7 @@ export class CollectorsDialog {
 export const KEYS: readonly (readonly [keys: string, meaning: string])[] = [
   ["g", "the grid"], ["w", "worst first"], ["c", "collectors"], ["/", "search"], ["u", "only unhealthy hosts, or all"],
   ["p", "pause, or go on"],
-  ["[ ]", "10 s back or forward in time"], ["{ }", "10 min"], ["n", "back to now"], ["+ −", "larger or smaller tiles"], ["← ↑ → ↓", "from tile to tile"], ["Enter", "open"],
+  ["[ ]", "10 s back or forward in time"], ["{ }", "10 min back or forward"], ["n", "back to now"], ["+ −", "larger or smaller tiles"], ["← ↑ → ↓", "from tile to tile"], ["Enter", "open"],
   ["Backspace", "one step up"], ["t", "dark, light, or as the system has it"], ["b", "KiB or kB"], ["?", "this help"],
 ];
 

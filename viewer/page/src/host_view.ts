@@ -2,7 +2,6 @@
 // table that can be sorted.
 
 import type { App, View } from "./app";
-import { chart } from "./chart";
 import { colourOf, severityOf } from "./colour";
 import { healthWords, vmLines } from "./describe";
 import { missingLines } from "./details";
@@ -12,15 +11,18 @@ import { ExtraPanels } from "./extra_panels";
 import { HistoryPanel, percentTick, unknownWords } from "./history_panel";
 import { shown } from "./names";
 import { FIGURES, type Figure } from "./overview";
+import { drawPanel, panel } from "./panel";
 import { FIGURE_LABELS, Packings, placedVms } from "./tile_parts";
 import { hideTip, showTip } from "./tooltip";
 import { counted, degrees, percent, seconds } from "./units";
 import { VmTable } from "./vm_table";
 
 const packings = new Packings();
-const FIGURE_WORDS: Record<Figure, string> = {
-  cpu: "CPU", ram: "RAM", disk: "Disk, busiest", cputemp: "CPU temperature", mbtemp: "Board temperature",
-};
+/** Figures that share a chart, and what its legend calls them. */
+const CHARTS: readonly (readonly [title: string, figures: readonly Figure[], legends: readonly string[]])[] = [
+  ["CPU", ["cpu"], ["CPU"]], ["RAM", ["ram"], ["RAM"]], ["Disk, busiest", ["disk"], ["disk"]],
+  ["Temperatures", ["cputemp", "mbtemp"], ["CPU", "board"]],
+];
 
 export class HostView implements View {
   private readonly title = h("h1");
@@ -29,7 +31,7 @@ export class HostView implements View {
   private readonly facts = h("p", { class: "facts" });
   private readonly missing = h("ul", { class: "missing", "aria-label": "Missing figures" });
   private readonly picture = h("canvas", { class: "picture", role: "img" });
-  private readonly charts = new Map<Figure, { value: HTMLElement; canvas: HTMLCanvasElement; box: HTMLElement }>();
+  private readonly charts = CHARTS.map(([title, figures, legends]) => ({ figures, panel: panel(title, legends) }));
   private readonly table: VmTable;
   private readonly extra: ExtraPanels;
   private readonly history: HistoryPanel;
@@ -38,12 +40,6 @@ export class HostView implements View {
   readonly element: HTMLElement;
 
   constructor(private readonly app: App) {
-    for (const figure of FIGURES) {
-      const value = h("strong");
-      const canvas = h("canvas", { class: "chart", "aria-hidden": "true" });
-      const box = h("figure", {}, h("figcaption", {}, FIGURE_WORDS[figure], " ", value), canvas);
-      this.charts.set(figure, { value, canvas, box });
-    }
     this.table = new VmTable(app);
     this.extra = new ExtraPanels(app, "host");
     this.history = new HistoryPanel(app, [
@@ -55,7 +51,7 @@ export class HostView implements View {
     this.body = h("div", { class: "host" },
       h("div", { class: "top" },
         h("div", { class: "about" }, this.facts, this.missing, this.picture),
-        h("div", { class: "charts" }, ...[...this.charts.values()].map(({ box }) => box))),
+        h("div", { class: "charts" }, ...this.charts.map(({ panel: { element } }) => element))),
       h("h2", {}, "Virtual machines"), this.table.element, this.extra.element);
     this.element = h("main", { class: "page", id: "view", tabindex: -1 },
       h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: app.link({ view: "grid", host: "", uuid: "" }) }, "Grid")),
@@ -92,20 +88,19 @@ export class HostView implements View {
     const lines = detail ? missingLines(detail.host) : [];
     this.missing.replaceChildren(...lines.map((line) => h("li", {}, line)));
     this.missing.hidden = lines.length === 0;
-    FIGURES.forEach((figure, at) => {
-      const part = this.charts.get(figure)!;
-      const value = sample.figures[figure];
-      const series = host.history.figure(at);
-      const isTemperature = figure === "cputemp" || figure === "mbtemp";
+    for (const { figures, panel: part } of this.charts) {
+      const values = figures.map((figure) => sample.figures[figure]);
+      const series = figures.map((figure) => host.history.figure(FIGURES.indexOf(figure)));
+      const isTemperature = figures.length > 1;
       // A sensor that is not there needs no chart.
-      part.box.hidden = isTemperature && value === null && series.every((one) => one === null);
-      if (part.box.hidden) return;
-      say(part.value, isTemperature ? degrees(value) : percent(value));
+      part.element.hidden = isTemperature && values.every((value) => value === null) && series.flat().every((one) => one === null);
+      if (part.element.hidden) continue;
+      values.forEach((value, at) => say(part.values[at]!, isTemperature ? degrees(value) : percent(value)));
+      const [value, figure] = [values[0]!, figures[0]!];
       const colour = colourOf(colours, value === null ? null : severityOf(this.app.thresholds[figure], value));
-      chart(part.canvas, [{ values: series, colour, filled: true }], {
-        format: (one) => (isTemperature ? `${one.toFixed(0)} °C` : `${one.toFixed(0)} %`), top: 100, span: "2 min ago",
-      }, colours);
-    });
+      drawPanel(part, series, { format: (one) => (isTemperature ? `${one.toFixed(0)} °C` : `${one.toFixed(0)} %`), top: 100 }, colours,
+        isTemperature ? undefined : colour);
+    }
     this.draw();
     this.table.update(host);
     this.extra.update();

@@ -12,6 +12,12 @@ export function shown(name: string): string {
   return safe.trim() === "" ? "(blank)" : safe;
 }
 
+/** What a program said, as a sentence of its own. */
+export function sentence(text: string): string {
+  const said = shown(text);
+  return `${said.charAt(0).toUpperCase()}${said.slice(1)}.`;
+}
+
 /** The name as it is where it fits, else without its domain, else with its middle left out. */
 export function fittedHost(text: string, room: number, measure: (text: string) => number): string {
   if (measure(text) <= room) return text;

@@ -3,7 +3,7 @@
 import type { App } from "./app";
 import { momentText } from "./clock";
 import { h } from "./dom";
-import { shown } from "./names";
+import { sentence, shown } from "./names";
 import { counted } from "./units";
 
 function notice(kind: string, title: string, ...lines: (string | Node)[]): HTMLElement {
@@ -17,7 +17,7 @@ function notice(kind: string, title: string, ...lines: (string | Node)[]): HTMLE
 export function emptyState(app: App, count: number): HTMLElement | null {
   if (count > 0) return null;
   const { route, collectors, moment } = app;
-  if (moment.state === "failed") return notice("lost", `Nothing of ${momentText(moment.at)}`, `${shown(moment.reason)}.`, h("a", { href: app.link({ at: null }) }, "Back to now"));
+  if (moment.state === "failed") return notice("lost", `Nothing of ${momentText(moment.at)}`, sentence(moment.reason), h("a", { href: app.link({ at: null }) }, "Back to now"));
   if (!app.hasData) {
     return app.stream.kind === "lost"
       ? notice("lost", "No connection to the viewer", app.stream.reason)

@@ -126,15 +126,17 @@ export class Toolbar {
 
   private connection(): void {
     const { collectors } = this.app;
+    // What was true when the viewer was heard of last may be so no more.
+    const isOld = this.app.stream.kind === "lost";
     setAttribute(this.link, "href", this.app.link({ dialog: true }));
     const all = collectors?.length ?? 0;
     const standing = collectors?.filter(({ state }) => state === "connected").length ?? 0;
     const noun = all === 1 ? "collector" : "collectors";
-    say(this.linkCount, all === 0 ? "" : `${standing}/${all} `);
+    say(this.linkCount, all === 0 ? "" : `${isOld ? "?" : standing}/${all} `);
     say(this.linkWords, collectors === null ? "Collectors" : all === 0 ? "No collector" : noun);
-    setAttribute(this.link, "aria-label", collectors === null || all === 0 ? null : `${standing} of ${counted(all, "collector")} connected`);
+    setAttribute(this.link, "aria-label", collectors === null || all === 0 ? null : `${isOld ? "Not known how many" : standing} of ${counted(all, "collector")} connected`);
     this.linkWords.className = all === 0 ? "" : "roomy";
-    this.link.className = `link ${collectors === null ? "" : standing === all && all > 0 ? "good" : standing > 0 ? "warn" : "bad"}`;
+    this.link.className = `link ${collectors === null || isOld ? "" : standing === all && all > 0 ? "good" : standing > 0 ? "warn" : "bad"}`;
   }
 
   /** The one thing that a person has to know before believing the picture. */

@@ -1,30 +1,15 @@
 // One VM: its CPU running and waiting, its memory, its disks, over the last two minutes.
 
 import type { App, View } from "./app";
-import { chart, strip, type Line } from "./chart";
+import { strip } from "./chart";
 import type { VmSample } from "./details";
 import { h, say, setAttribute } from "./dom";
 import { ExtraPanels } from "./extra_panels";
 import { HistoryPanel, percentTick, unknownWords } from "./history_panel";
 import { shown } from "./names";
+import { drawPanel, panel, type Panel } from "./panel";
 import { bytes, bytesPerSecond, counted, percent, rate } from "./units";
 import { delayPerVcpu } from "./vm_table";
-
-interface Panel {
-  element: HTMLElement;
-  canvas: HTMLCanvasElement;
-  values: HTMLElement[];
-}
-
-const DASHES: (number[] | undefined)[] = [undefined, [5, 3], [1, 3]];
-
-function panel(title: string, legends: readonly string[]): Panel {
-  const values = legends.map(() => h("strong"));
-  const canvas = h("canvas", { class: "chart", "aria-hidden": "true" });
-  const legend = h("div", { class: "legend" }, ...legends.map((name, at) =>
-    h("span", { class: `line line-${at}` }, name, " ", values[at])));
-  return { element: h("figure", {}, h("figcaption", {}, title), legend, canvas), canvas, values };
-}
 
 const last = (series: readonly (number | null)[]): number | null => series[series.length - 1] ?? null;
 
@@ -94,16 +79,12 @@ export class VmView implements View {
     ].filter((part) => part !== "").join(" · "));
     if (host) strip(this.timeline, host.history.states(key), Math.min(480, this.element.clientWidth - 140), 14, colours);
 
-    const lineColours = [colours.scale[0]!, colours.wait, colours.accent];
     const series = (figure: (vm: VmSample) => number | null): (number | null)[] => details.series(key, figure);
     const draw = (to: Panel, all: (number | null)[][], text: (value: number | null) => string, top: number, isBytes: boolean, stacked = false): void => {
-      const lines: Line[] = all.map((values, at) => ({
-        values, colour: lineColours[at]!, filled: stacked || at === 0, ...(DASHES[at] ? { dash: DASHES[at] } : {}),
-      }));
       all.forEach((values, at) => say(to.values[at]!, text(last(values))));
-      chart(to.canvas, lines, { format: (value) => text(value), top, stacked, isBytes, span: "2 min ago" }, colours);
+      drawPanel(to, all, { format: text, top, stacked, isBytes }, colours);
     };
-    draw(this.cpu, [host?.history.cpu(key) ?? [], host?.history.delay(key) ?? []], percent, 100, false, true);
+    draw(this.cpu, [host?.history.cpu(key) ?? [], host?.history.delay(key) ?? []], percentTick, 100, false, true);
     say(this.cpu.values[1]!, percent(delayPerVcpu(detail)));
     say(this.cpu.values[0]!, percent(detail.cpu));
     const kib = (value: number | null): number | null => (value === null ? null : value * 1024);
