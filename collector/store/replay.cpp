@@ -11,7 +11,7 @@ namespace {
 
 // The buckets before the last one were open too if few samples came since, and the last sample
 // before the open bucket is what its counters are counted from.
-constexpr std::int64_t look_back_s = 2 * 10;
+constexpr std::int64_t look_back_s = 20;
 constexpr std::int64_t seen_lags_s = 120;  // last_seen_ms is to the minute
 constexpr int rows_in_a_transaction = 20'000;
 

@@ -32,9 +32,10 @@ std::string value_in_sql(std::string_view name, const std::string& count) {
     std::string code;
     for (int digit = 0; digit < most_width; ++digit) {
         const auto offset = std::to_string(digit);
-        code += (digit == 0 ? "" : " + ") +
-                ("(ifnull(unicode(substr(" + column + ", e.key*(" + width + ")+1+" + offset + ", " +
-                 width + ">" + offset + ")), 0) << " + std::to_string(7 * digit) + ")");
+        code.append(digit == 0 ? "(ifnull(unicode(substr(" : " + (ifnull(unicode(substr(");
+        code.append(column).append(", e.key*(").append(width).append(")+1+").append(offset);
+        code.append(", ").append(width).append(">").append(offset).append(")), 0) << ");
+        code.append(std::to_string(7 * digit)).append(")");
     }
     return "CASE WHEN p.id = k.id OR " + column + " IS NULL THEN " + in_key + " ELSE nullif(" +
            code + ", 0) + ifnull(" + in_key + ", 0) - (1 << (7*(" + width + ")-1)) END";
