@@ -6,6 +6,7 @@
 
 #include "collector/store/replay.h"
 #include "collector/store/rollup_tables.h"
+#include "collector/store/vm_packs.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -116,6 +117,23 @@ void take(const Rollup& rollup, std::size_t at, const std::vector<MetricChoice>&
     }
 }
 
+// The packs that have the VM, in their order.
+template <class Take>
+Result<> read_packs(Database& database, std::int64_t vm_id, std::int64_t from_s, std::int64_t to_s,
+                    const Take& take_one) {
+    auto host = Statement::prepare(database, "SELECT host_id FROM vms WHERE id = ?");
+    if (!host) return host.error();
+    const auto host_id = host->query(vm_id);
+    if (!host_id) return {};
+    auto packs = PackReader::prepare(database);
+    if (!packs) return packs.error();
+    packs->begin(*host_id, from_s, to_s);
+    while (packs->next()) {
+        if (const auto at = packs->find(vm_id)) take_one(packs->received_s(), packs->reading(*at));
+    }
+    return packs->end();
+}
+
 Result<> read_samples(Database& database, const Subject& subject, std::int64_t id,
                       const std::vector<MetricChoice>& metrics, const HistoryPlan& plan,
                       std::vector<Columns>& columns) {
@@ -134,16 +152,21 @@ Result<> read_samples(Database& database, const Subject& subject, std::int64_t i
         }
         rollup.begin();
     };
-    while (rows->next()) {
-        const auto received_s = rows->integer(1);
+    const auto take_one = [&](std::int64_t received_s, const Reading& reading) {
         const auto bucket_s = received_s < plan.from_s
                                   ? plan.from_s - look_back_s
                                   : received_s - (received_s - plan.from_s) % plan.step_s;
         if (bucket_s != begin_s) finish();
         begin_s = bucket_s;
-        rollup.add(read_sample(*rows, subject));
-    }
+        rollup.add(reading);
+    };
+    while (rows->next())
+        take_one(rows->integer(1), read_sample(*rows, subject));
     if (!rows->reset()) return database.error();
+    if (&subject == &vm_subject) {
+        auto read = read_packs(database, id, plan.from_s - look_back_s, plan.to_s, take_one);
+        if (!read) return read;
+    }
     finish();
     return {};
 }

@@ -142,6 +142,12 @@ std::string Statement::text(int column) const {
     return begin == nullptr ? "" : std::string(reinterpret_cast<const char*>(begin), length);
 }
 
+std::string_view Statement::bytes(int column) const {
+    const auto* const begin = ::sqlite3_column_blob(handle_.get(), column);
+    const auto length = static_cast<std::size_t>(::sqlite3_column_bytes(handle_.get(), column));
+    return {static_cast<const char*>(begin), length};
+}
+
 // Binding fails only for a column that is not there: a mistake that every test would show.
 
 void Statement::bind(int column, std::int64_t value) {
@@ -164,6 +170,11 @@ void Statement::bind(int column, std::string_view value) {
     // Not copied: it lives until the statement has run.
     (void)::sqlite3_bind_text(handle_.get(), column, value.data(), static_cast<int>(value.size()),
                               SQLITE_STATIC);
+}
+
+void Statement::bind(int column, Blob value) {
+    (void)::sqlite3_bind_blob(handle_.get(), column, value.bytes.data(),
+                              static_cast<int>(value.bytes.size()), SQLITE_STATIC);
 }
 
 void Statement::bind(int column, std::nullopt_t) {

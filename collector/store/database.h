@@ -45,6 +45,11 @@ class Database {
     std::string path_;
 };
 
+// Bytes, where a string_view is text.
+struct Blob {
+    std::string_view bytes;
+};
+
 // Unsigned counters past the largest integer of SQLite are stored as unknown.
 class Statement {
   public:
@@ -56,6 +61,10 @@ class Statement {
     template <class... Values>
     [[nodiscard]] bool run(const Values&... values) {
         bind_all(values...);
+        return run_as_set();
+    }
+    // With what `set` bound.
+    [[nodiscard]] bool run_as_set() {
         int code = SQLITE_ROW;
         while (code == SQLITE_ROW)
             code = ::sqlite3_step(handle_.get());
@@ -79,6 +88,8 @@ class Statement {
     [[nodiscard]] std::optional<double> real(int column) const;
     // Empty where it is NULL.
     [[nodiscard]] std::string text(int column) const;
+    // Likewise, of text or a blob; valid until the next row.
+    [[nodiscard]] std::string_view bytes(int column) const;
 
     // The same as `run`, and gives the first column of the first row; nothing on an error or
     // without rows.
@@ -104,6 +115,7 @@ class Statement {
     void bind(int column, std::uint64_t value);
     void bind(int column, double value);
     void bind(int column, std::string_view value);
+    void bind(int column, Blob value);
     void bind(int column, std::nullopt_t);
     void bind(int column, const std::optional<std::uint64_t>& value);
     void bind(int column, const std::optional<double>& value);

@@ -24,6 +24,8 @@ std::optional<std::uint64_t> sum_of(const std::optional<std::uint64_t>& a,
     return a && b ? std::optional(*a + *b) : std::nullopt;
 }
 
+}  // namespace
+
 void take_blocks(const std::vector<wire::BlockCounters>& blocks, Reading& reading) {
     constexpr std::size_t first = 3;
     constexpr std::size_t last = 11;
@@ -51,30 +53,26 @@ void take_blocks(const std::vector<wire::BlockCounters>& blocks, Reading& readin
     }
 }
 
-}  // namespace
-
 std::optional<std::uint64_t> waited_us(const std::optional<wire::PressureExt>& pressure,
                                        std::optional<wire::Stall> wire::PressureExt::*resource) {
     if (!pressure || !((*pressure).*resource)) return std::nullopt;
     return ((*pressure).*resource)->some_us;
 }
 
-std::optional<wire::CgroupExt> read_now(const std::optional<wire::CgroupExt>& cgroup) {
-    return cgroup && cgroup->age_ms == 0 ? cgroup : std::nullopt;
+const wire::CgroupExt& read_now(const std::optional<wire::CgroupExt>& cgroup) {
+    static const wire::CgroupExt none;
+    return cgroup && cgroup->age_ms == 0 ? *cgroup : none;
 }
 
 std::optional<std::uint64_t> waited_for(const std::optional<wire::WaitExt>& wait,
-                                        std::string_view wait_class) {
-    const auto* const found = std::ranges::find(wire::wait_classes, wait_class);
-    if (!wait || found == wire::wait_classes.end()) return std::nullopt;
-    return wait->by_ns.at(static_cast<std::size_t>(found - wire::wait_classes.begin()));
+                                        std::size_t wait_class) {
+    return wait ? std::optional(wait->by_ns.at(wait_class)) : std::nullopt;
 }
 
 std::optional<std::uint64_t> waited_for_own(const std::optional<wire::WaitExt>& wait) {
-    const auto vcpu = waited_for(wait, "own_vcpu");
-    return vcpu ? std::optional(*vcpu + *waited_for(wait, "own_emulator") +
-                                *waited_for(wait, "own_io"))
-                : std::nullopt;
+    if (!wait) return std::nullopt;
+    return *waited_for(wait, wait_class("own_vcpu")) +
+           *waited_for(wait, wait_class("own_emulator")) + *waited_for(wait, wait_class("own_io"));
 }
 
 Reading reading_of(const wire::Host& host) {
@@ -105,9 +103,9 @@ Reading reading_of(const wire::Vm& vm, double time_s) {
     counters[0] = ext.cpu_ns;
     counters[1] = ext.run_delay_ns;
     counters[2] = ext.switches;
-    counters[12] = waited_for(ext.wait, "vm");
-    counters[13] = waited_for(ext.wait, "process");
-    counters[14] = waited_for(ext.wait, "quota");
+    counters[12] = waited_for(ext.wait, wait_class("vm"));
+    counters[13] = waited_for(ext.wait, wait_class("process"));
+    counters[14] = waited_for(ext.wait, wait_class("quota"));
     counters[17] = ext.major_faults;
     counters[21] = waited_for_own(ext.wait);
     if (ext.wait) reading.gauges[3] = real(ext.wait->p99_ns);
@@ -116,11 +114,10 @@ Reading reading_of(const wire::Vm& vm, double time_s) {
         counters[16] = ext.kvm->halt_poll_ns;
         counters[22] = ext.kvm->guest_ns;
     }
-    if (const auto cgroup = read_now(ext.cgroup)) {
-        counters[18] = cgroup->throttled_ns;
-        counters[19] = waited_us(cgroup->pressure, &wire::PressureExt::memory);
-        counters[20] = waited_us(cgroup->pressure, &wire::PressureExt::io);
-    }
+    const auto& cgroup = read_now(ext.cgroup);
+    counters[18] = cgroup.throttled_ns;
+    counters[19] = waited_us(cgroup.pressure, &wire::PressureExt::memory);
+    counters[20] = waited_us(cgroup.pressure, &wire::PressureExt::io);
     if (ext.block) take_blocks(*ext.block, reading);
     return reading;
 }

@@ -1,11 +1,13 @@
 // The figures that are rolled up, and that history can be asked for.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "wire/frame.h"
 
@@ -61,14 +63,20 @@ struct Reading {
 // sample (see wire::CgroupExt).
 std::optional<std::uint64_t> waited_us(const std::optional<wire::PressureExt>& pressure,
                                        std::optional<wire::Stall> wire::PressureExt::*resource);
-// The same of a VM's cgroup, and its own figures.
-std::optional<wire::CgroupExt> read_now(const std::optional<wire::CgroupExt>& cgroup);
-// By wire::wait_classes; nothing where the waits are not known.
+// The figures of a VM's cgroup; none where they are of an earlier sample.
+const wire::CgroupExt& read_now(const std::optional<wire::CgroupExt>& cgroup);
+consteval std::size_t wait_class(std::string_view name) {
+    return static_cast<std::size_t>(std::ranges::find(wire::wait_classes, name) -
+                                    wire::wait_classes.begin());
+}
+// Nothing where the waits are not known.
 std::optional<std::uint64_t> waited_for(const std::optional<wire::WaitExt>& wait,
-                                        std::string_view wait_class);
+                                        std::size_t wait_class);
 // Likewise, for all threads of its own.
 std::optional<std::uint64_t> waited_for_own(const std::optional<wire::WaitExt>& wait);
 Reading reading_of(const wire::Host& host);
 Reading reading_of(const wire::Vm& vm, double time_s);
+// Those of the devices that a VM used.
+void take_blocks(const std::vector<wire::BlockCounters>& blocks, Reading& reading);
 
 }  // namespace virtpulse::collector

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "collector/clock.h"
+#include "collector/store/vm_packs.h"
 #include "collector/store/writer.h"
 
 namespace virtpulse::collector {
@@ -11,11 +12,11 @@ namespace {
 
 // The buckets before the last one were open too if few samples came since, and the last sample
 // before the open bucket is what its counters are counted from.
-constexpr std::int64_t look_back_s = 2 * 10;
+constexpr std::int64_t look_back_s = 20;
 constexpr std::int64_t seen_lags_s = 120;  // last_seen_ms is to the minute
 constexpr int rows_in_a_transaction = 20'000;
 
-constexpr std::string_view known =
+constexpr std::string_view known_vms =
     "SELECT hosts.name, hosts.id, hosts.last_seen_ms, vms.id, uuid, start_ns, vms.name,"
     " vms.last_seen_ms FROM hosts LEFT JOIN vms ON host_id = hosts.id AND vms.last_seen_ms >= ?1"
     " WHERE hosts.last_seen_ms >= ?1";
@@ -23,7 +24,8 @@ constexpr std::string_view host_columns =
     "host_id, received_s, time_ms, boot_ns, cpu_percent, ram_percent, disk_percent,"
     " cputemp_celsius, mbtemp_celsius, agent_rss_bytes, ksm_saved_bytes, agent_cpu_ns,"
     " cpu_pressure_us, memory_pressure_us, io_pressure_us";
-constexpr std::string_view vm_columns =
+// Of the tables of version 3.
+constexpr std::string_view vm_columns_3 =
     "v.vm_id, v.received_s, v.time_ms, since_ns, cpu_percent, ram_kib, rss_bytes, wait_p99_ns,"
     " max(read_p99_ns), max(write_p99_ns), cpu_ns, run_delay_ns, switches, sum(read_ops),"
     " sum(read_bytes), sum(write_ops), sum(write_bytes), sum(flush_ops), sum(discard_ops),"
@@ -32,7 +34,7 @@ constexpr std::string_view vm_columns =
     " throttled_ns, memory_pressure_us, io_pressure_us, wait_own_ns, kvm_guest_ns, sum(ahead_ns),"
     " count(device)";
 constexpr std::string_view vm_join =
-    " LEFT JOIN vm_block_samples b ON b.received_s = v.received_s AND b.vm_id = v.vm_id"
+    " LEFT JOIN vm_block_samples_3 b ON b.received_s = v.received_s AND b.vm_id = v.vm_id"
     " AND b.time_ms = v.time_ms";
 
 std::string samples_since(const Subject& subject) {
@@ -41,7 +43,7 @@ std::string samples_since(const Subject& subject) {
                " FROM host_samples WHERE received_s >= ?"
                " ORDER BY received_s, host_id, time_ms";
     }
-    return "SELECT " + std::string(vm_columns) + " FROM vm_samples v" + std::string(vm_join) +
+    return "SELECT " + std::string(vm_columns_3) + " FROM vm_samples_3 v" + std::string(vm_join) +
            " WHERE v.received_s >= ? GROUP BY v.received_s, v.vm_id, v.time_ms";
 }
 
@@ -53,8 +55,8 @@ std::string samples_of_one(const Subject& subject) {
                " FROM t CROSS JOIN host_samples ON received_s = s AND host_id = ?3"
                " ORDER BY received_s, time_ms";
     }
-    return "SELECT " + std::string(vm_columns) +
-           " FROM t CROSS JOIN vm_samples v ON v.received_s = s AND v.vm_id = ?3" +
+    return "SELECT " + std::string(vm_columns_3) +
+           " FROM t CROSS JOIN vm_samples_3 v ON v.received_s = s AND v.vm_id = ?3" +
            std::string(vm_join) + " GROUP BY v.received_s, v.time_ms";
 }
 
@@ -82,7 +84,7 @@ Result<> Writer::replay() {
         };
         return database_->query_integer("SELECT max(" + of(hosts) + ", " + of(vms) + ")");
     };
-    const auto last = newest("received_s", "host_samples", "vm_samples");
+    const auto last = newest("received_s", "host_samples", "vm_packs");
     if (!last) return last.error();
     const auto done = newest("start_s", "host_10s", "vm_10s");
     if (!done) return done.error();
@@ -91,7 +93,7 @@ Result<> Writer::replay() {
         std::max<std::int64_t>(0, std::min(**last - **last % 10, done->value_or(0)) - look_back_s);
     spdlog::debug("database: rolling up what came since {}", from_s);
 
-    auto statement = Statement::prepare(*database_, known);
+    auto statement = Statement::prepare(*database_, known_vms);
     if (!statement) return statement.error();
     statement->set(1, (from_s - seen_lags_s) * 1000);
     while (statement->next()) {
@@ -114,7 +116,33 @@ Result<> Writer::replay() {
     }
     if (auto done_hosts = replay(host_rollups_, host_subject, from_s, hosts); !done_hosts)
         return done_hosts;
-    return replay(vm_rollups_, vm_subject, from_s, vms);
+    if (auto done_old = replay(vm_rollups_, vm_subject, from_s, vms); !done_old) return done_old;
+    return replay_packs(from_s, **last + 1, vms);
+}
+
+Result<> Writer::replay_packs(std::int64_t from_s, std::int64_t to_s,
+                              const std::unordered_map<std::int64_t, OpenBucket*>& known_ids) {
+    auto packs = PackReader::prepare(*database_);
+    if (!packs) return packs.error();
+    vm_rollups_.set_replaying(true);
+    for (const auto& [name, host] : hosts_) {
+        if (auto begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
+        packs->begin(host.id, from_s, to_s);
+        while (packs->next()) {
+            for (std::size_t i = 0; i < packs->members().vms.size(); ++i) {
+                const auto found = known_ids.find(packs->members().vms[i].id);
+                if (found == known_ids.end()) continue;
+                if (!vm_rollups_.add(*found->second, found->first, packs->received_s(),
+                                     packs->reading(i))) {
+                    return database_->error();
+                }
+            }
+        }
+        if (auto read = packs->end(); !read) return read;
+        if (auto done = database_->execute("COMMIT"); !done) return done;
+    }
+    vm_rollups_.set_replaying(false);
+    return {};
 }
 
 Result<> Writer::replay(RollupTables& tables, const Subject& subject, std::int64_t from_s,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collector/store/rollup_tables.h"
+#include "collector/store/vm_packs.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -41,10 +42,15 @@ Result<Retention> Retention::prepare(Database& database, const Keep& keep) {
         return {};
     };
     for (const auto& [table, id] :
-         {std::pair("vm_block_samples", "vm_id"), std::pair("vm_samples", "vm_id"),
+         {std::pair("vm_block_samples_3", "vm_id"), std::pair("vm_samples_3", "vm_id"),
           std::pair("host_samples", "host_id")}) {
         if (auto added = add(table, "received_s", id, keep.samples); !added) return added.error();
     }
+    // A key stays until the last that is read with it may go.
+    if (auto added = add("vm_packs", "received_s", "host_id",
+                         keep.samples + std::chrono::seconds(key_lasts_s));
+        !added)
+        return added.error();
     for (std::size_t i = 0; i < tiers.size(); ++i) {
         for (const auto* const subject : {&vm_subject, &host_subject}) {
             auto added =

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "collector/store/rollup_tables.h"
+#include "collector/store/vm_packs.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -130,6 +131,14 @@ ALTER TABLE vm_block_samples ADD COLUMN write_p99_ns INTEGER;
 ALTER TABLE vm_block_samples ADD COLUMN ahead_ns INTEGER;
 )sql";
 
+// Version 4 has samples of VMs in packs. What is there stays where it is until it is too old, so
+// that nobody waits for it to be copied; a file that is new has these tables as well, and nothing
+// in them.
+constexpr const char* old_samples_of_4 = R"sql(
+ALTER TABLE vm_samples RENAME TO vm_samples_3;
+ALTER TABLE vm_block_samples RENAME TO vm_block_samples_3;
+)sql";
+
 std::string version_is(int version) {
     return "PRAGMA user_version = " + std::to_string(version) + ";";
 }
@@ -141,7 +150,7 @@ std::string all_rollups() {
 Result<> make(Database& database) {
     return database.execute(
         "BEGIN IMMEDIATE;" + std::string(fixed_tables) + sample_tables + columns_of_3 +
-        all_rollups() +
+        old_samples_of_4 + pack_schema() + all_rollups() +
         "INSERT INTO meta VALUES('made_by', 'virtpulse-collector " VIRTPULSE_VERSION
         "');"
         "PRAGMA application_id = " +
@@ -172,18 +181,23 @@ Result<> migrate_from_1(Database& database) {
         " read_ops, read_bytes, write_ops, write_bytes, flush_ops, discard_ops, busy_ns, in_flight"
         " FROM old_vm_block_samples ORDER BY 1, 2, 3, 4;"
         "DROP TABLE old_host_samples; DROP TABLE old_vm_samples; DROP TABLE old_vm_block_samples;";
-    auto done = database.execute(sql + columns_of_3 + version_is(schema_version) + "COMMIT");
+    auto done = database.execute(sql + columns_of_3 + old_samples_of_4 + pack_schema() +
+                                 version_is(schema_version) + "COMMIT");
     if (!done) (void)database.execute("ROLLBACK");  // the file is then as it was
     return done;
 }
 
-// Version 2 lacked columns; rows that are there have NULL in them.
-Result<> migrate_from_2(Database& database) {
-    auto done = database.execute("BEGIN IMMEDIATE;" + std::string(columns_of_3));
+// Version 2 lacked columns; rows that are there have NULL in them. Roll-ups of version 3 got some
+// until its release.
+Result<> migrate(Database& database, std::int64_t from) {
+    auto done = database.execute("BEGIN IMMEDIATE;" + std::string(from < 3 ? columns_of_3 : ""));
     for (const auto* const subject : {&host_subject, &vm_subject}) {
         if (done) done = add_rollup_columns(database, *subject);
     }
-    if (done) done = database.execute(version_is(schema_version) + "COMMIT");
+    if (done) {
+        done = database.execute(old_samples_of_4 + pack_schema() + version_is(schema_version) +
+                                "COMMIT");
+    }
     if (!done) (void)database.execute("ROLLBACK");
     return done;
 }
@@ -225,10 +239,9 @@ Result<> prepare_schema(Database& database) {
     if (*version < schema_version) {
         spdlog::info("{}: its schema is being changed from version {} to {}", file, **version,
                      schema_version);
-        return *version == 1 ? migrate_from_1(database) : migrate_from_2(database);
+        return *version == 1 ? migrate_from_1(database) : migrate(database, **version);
     }
-    // Finds out now whether it can be written, not at the first sample. Figures came to the
-    // roll-ups of version 3 until its release.
+    // Finds out now whether it can be written, not at the first sample.
     auto done = database.execute("BEGIN IMMEDIATE");
     for (const auto* const subject : {&host_subject, &vm_subject}) {
         if (done) done = add_rollup_columns(database, *subject);

@@ -121,6 +121,7 @@ Result<> Store::write_transaction(std::size_t& begin, const std::vector<StoreIte
         if (!written) spdlog::error("a sample could not be stored: {}", written.error().message);
         (written ? rows : poor_rows) += rows_of_item(batch[at]);
     }
+    if (auto flushed = open_->writer->flush(); !flushed) return flushed;
     if (auto committed = database.execute("COMMIT"); !committed) return committed;
     begin = at;
     add(counters_.stored_rows, rows);

@@ -38,12 +38,6 @@ constexpr std::string_view put_host_sample =
     " memory_pressure_us = coalesce(memory_pressure_us, excluded.memory_pressure_us),"
     " io_pressure_us = coalesce(io_pressure_us, excluded.io_pressure_us),"
     " ksm_saved_bytes = coalesce(ksm_saved_bytes, excluded.ksm_saved_bytes)";
-constexpr std::string_view put_vm_sample =
-    "INSERT OR IGNORE INTO vm_samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-    " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr std::string_view put_block =
-    "INSERT OR IGNORE INTO vm_block_samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-    " ?, ?, ?, ?, ?, ?, ?)";
 constexpr std::string_view put_event =
     "INSERT INTO events(time_ms, kind, host, vm_uuid, vm_name, detail)"
     " VALUES(?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''))";
@@ -60,12 +54,10 @@ std::size_t rows_of(const wire::Frame& frame) {
 
 Result<Writer> Writer::prepare(Database& database) {
     Writer writer(database);
-    const std::array<std::pair<Statement*, std::string_view>, 6> statements{{
+    const std::array<std::pair<Statement*, std::string_view>, 4> statements{{
         {&writer.put_host_, put_host},
         {&writer.put_vm_, put_vm},
         {&writer.put_host_sample_, put_host_sample},
-        {&writer.put_vm_sample_, put_vm_sample},
-        {&writer.put_block_, put_block},
         {&writer.put_event_, put_event},
     }};
     for (const auto& [statement, sql] : statements) {
@@ -73,6 +65,9 @@ Result<Writer> Writer::prepare(Database& database) {
         if (!prepared) return prepared.error();
         *statement = std::move(*prepared);
     }
+    auto packs = PackWriter::prepare(database);
+    if (!packs) return packs.error();
+    writer.packs_ = std::move(*packs);
     for (const auto* const subject : {&host_subject, &vm_subject}) {
         auto tables = RollupTables::prepare(database, *subject);
         if (!tables) return tables.error();
@@ -93,6 +88,7 @@ Result<> Writer::write(const Arrival& arrival) {
     if (time_ms != row->time_ms || now_s > row->received_s + 1 || now_s < row->received_s) {
         row->time_ms = time_ms;
         row->received_s = now_s;
+        if (!write_held(*row)) return database_->error();
     }
     if (!write_host_sample(*row, host)) return database_->error();
     const bool is_first_part = !host.ext || !host.ext->part || host.ext->part->index == 0;
@@ -102,12 +98,50 @@ Result<> Writer::write(const Arrival& arrival) {
     }
     for (const auto& vm : vms) {
         auto* const at = vm_row(*row, vm, now_ms);
-        if (at == nullptr || !write_vm_sample(at->id, vm, time_ms, row->received_s) ||
-            !vm_rollups_.add(at->open, at->id, row->received_s, reading_of(vm, host.time))) {
+        if (at == nullptr) return database_->error();
+        if (at->stored_ms == time_ms) continue;
+        at->stored_ms = time_ms;
+        hold(*row, at->id, vm);
+        if (!vm_rollups_.add(at->open, at->id, row->received_s, reading_of(vm, host.time))) {
             return database_->error();
         }
     }
     return {};
+}
+
+Result<> Writer::flush() {
+    if (write_all_held()) return {};
+    return database_->error();
+}
+
+bool Writer::write_all_held() {
+    for (auto* const host : held_) {
+        if (!write_held(*host)) return false;
+    }
+    held_.clear();
+    return true;
+}
+
+bool Writer::write_held(HostRow& host) {
+    auto& pack = host.pack;
+    if (pack.vms.empty()) return true;
+    const bool written = packs_.put(host.id, pack, host.key);
+    pack.vms.clear();
+    pack.blocks.clear();
+    return written;
+}
+
+void Writer::hold(HostRow& host, std::int64_t vm_id, const wire::Vm& vm) {
+    auto& pack = host.pack;
+    if (pack.vms.empty()) {
+        pack.received_s = host.received_s;
+        pack.time_ms = host.time_ms;
+        held_.push_back(&host);
+    }
+    pack.vms.push_back({vm_id, values_of(vm)});
+    if (!vm.ext || !vm.ext->block) return;
+    for (const auto& block : *vm.ext->block)
+        pack.blocks.push_back({vm_id, block.device, values_of(block)});
 }
 
 Result<> Writer::close_ended(std::int64_t now_s) {
@@ -137,6 +171,7 @@ Result<> Writer::write(const Event& event) {
 
 Writer::HostRow* Writer::host_row(const wire::Host& host, std::int64_t now_ms) {
     if (known_vms_ > most_known_vms) {  // VMs that have gone are in there too
+        if (!write_all_held()) return nullptr;
         if (!close_begun_before(std::numeric_limits<std::int64_t>::max())) return nullptr;
         hosts_.clear();
         known_vms_ = 0;
@@ -188,39 +223,6 @@ bool Writer::write_host_sample(const HostRow& row, const wire::Host& host) {
         pressure(&wire::PressureExt::cpu), pressure(&wire::PressureExt::memory),
         pressure(&wire::PressureExt::io),
         ext.ksm ? std::optional(ext.ksm->saved_bytes) : std::nullopt);
-}
-
-bool Writer::write_vm_sample(std::int64_t id, const wire::Vm& vm, std::int64_t time_ms,
-                             std::int64_t received_s) {
-    static const wire::VmExt no_ext;
-    static const wire::WaitExt no_wait;
-    static const wire::KvmCounters no_kvm;
-    const auto& ext = vm.ext ? *vm.ext : no_ext;
-    const auto& wait = ext.wait ? *ext.wait : no_wait;
-    const auto& kvm = ext.kvm ? *ext.kvm : no_kvm;
-    const auto cgroup = read_now(ext.cgroup).value_or(wire::CgroupExt{});
-    const auto waited = [&](std::string_view by) { return waited_for(ext.wait, by); };
-    if (!put_vm_sample_.run(received_s, id, time_ms, static_cast<std::int64_t>(vm.state), vm.cpu,
-                            vm.ram, vm.maxram, ext.pid, ext.since, ext.vcpus, ext.threads,
-                            ext.cpu_ns, ext.run_delay_ns, ext.switches, ext.rss_bytes, wait.p50_ns,
-                            wait.p99_ns, waited("vm"), waited("process"), waited_for_own(ext.wait),
-                            waited("quota"), kvm.exits, kvm.guest_ns, kvm.halt_poll_ns,
-                            ext.major_faults, cgroup.throttled_ns,
-                            waited_us(cgroup.pressure, &wire::PressureExt::memory),
-                            waited_us(cgroup.pressure, &wire::PressureExt::io))) {
-        return false;
-    }
-    if (!ext.block) return true;
-    for (const auto& block : *ext.block) {
-        if (!put_block_.run(received_s, id, time_ms, std::string_view(block.device), block.read_ops,
-                            block.read_bytes, block.write_ops, block.write_bytes, block.flush_ops,
-                            block.discard_ops, block.busy_ns, block.in_flight, block.read_queue_ns,
-                            block.read_device_ns, block.write_queue_ns, block.write_device_ns,
-                            block.read_p99_ns, block.write_p99_ns, block.ahead_ns)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 }  // namespace virtpulse::collector

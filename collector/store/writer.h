@@ -6,12 +6,14 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
 #include "collector/grid/event.h"
 #include "collector/ingest/arrival.h"
 #include "collector/store/database.h"
 #include "collector/store/rollup_tables.h"
+#include "collector/store/vm_packs.h"
 
 namespace virtpulse::collector {
 
@@ -25,10 +27,13 @@ class Writer {
     // buckets, which were open when the file was left, or of all where there are no roll-ups yet.
     static Result<Writer> prepare(Database& database);
 
-    // A row that is there already (another part of the sample) stays as it is. After a rollback
-    // the writer is of no more use, as it remembers ids that are gone.
+    // What another part of the sample, or the same again, has said already stays as it is. After a
+    // rollback the writer is of no more use, as it remembers ids that are gone. Of VMs the last
+    // samples are held until the next of their hosts, or `flush`.
     Result<> write(const Arrival& arrival);
     Result<> write(const Event& event);
+    // Before a transaction's end: writes what is held of samples.
+    Result<> flush();
     // Writes the buckets that are over of those hosts and VMs that say no more.
     Result<> close_ended(std::int64_t now_s);
 
@@ -40,6 +45,7 @@ class Writer {
         std::int64_t touched_ms = 0;
         std::string name;
         OpenBucket open;
+        std::int64_t stored_ms = -1;  // `time_ms` of its last sample
     };
     struct HostRow {
         std::int64_t id = 0;
@@ -48,25 +54,32 @@ class Writer {
         std::int64_t received_s = 0;  // and when the first part of that came
         OpenBucket open;
         std::unordered_map<std::string, VmRow> vms;  // by uuid and start
+        VmPack pack;                                 // held
+        VmPack key;                                  // of those to come
     };
     HostRow* host_row(const wire::Host& host, std::int64_t now_ms);
     // Nothing where the database failed.
     VmRow* vm_row(HostRow& host, const wire::Vm& vm, std::int64_t now_ms);
     bool write_host_sample(const HostRow& row, const wire::Host& host);
-    bool write_vm_sample(std::int64_t id, const wire::Vm& vm, std::int64_t time_ms,
-                         std::int64_t received_s);
+    void hold(HostRow& host, std::int64_t vm_id, const wire::Vm& vm);
+    bool write_held(HostRow& host);
+    bool write_all_held();
     // Closes the buckets that began before, keeping those that are open.
     bool close_begun_before(std::int64_t start_s);
     static std::string vm_key(const std::string& uuid, const std::optional<std::uint64_t>& start);
     Result<> replay();
+    Result<> replay_packs(std::int64_t from_s, std::int64_t to_s,
+                          const std::unordered_map<std::int64_t, OpenBucket*>& known_ids);
     Result<> replay(RollupTables& tables, const Subject& subject, std::int64_t from_s,
                     const std::unordered_map<std::int64_t, OpenBucket*>& known_ids);
 
     Database* database_;
-    Statement put_host_, put_vm_, put_host_sample_, put_vm_sample_, put_block_, put_event_;
+    Statement put_host_, put_vm_, put_host_sample_, put_event_;
+    PackWriter packs_;
     RollupTables host_rollups_, vm_rollups_;
     std::unordered_map<std::string, HostRow> hosts_;  // ids, so that they need no look-up
     std::size_t known_vms_ = 0;
+    std::vector<HostRow*> held_;  // those of which something is held
 };
 
 }  // namespace virtpulse::collector

@@ -27,12 +27,13 @@ TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
 def kept(i):
     """Of ext(i), what a snapshot has."""
     return {"start": 5, "since": 1, "vcpus": 2, "cpu_ns": 1000 * i, "run_delay_ns": 10 * i,
-            "switches": i, "block": [{"dev": "vda", "read_ops": 2 * i, "write_bytes": 512 * i}]}
+            "switches": i, "block": [{"dev": "vda", "read_ops": 2 * i, "write_bytes": 512 * i,
+                                        "ahead_ns": 3 * i}]}
 
 
 def ext(i):
     said = kept(i)
-    said["block"][0] |= {"read_latency": [0, i], "ahead_ns": 3 * i, "ahead": [["host", i]]}
+    said["block"][0] |= {"read_latency": [0, i], "ahead": [["host", i]]}
     return said | {
         "kvm": {"exits": i, "guest_ns": 7 * i, "reasons": [["hlt", i, 5]]},
         "role": {"vcpu_ns": 900 * i, "emulator_ns": 100 * i, "io_ns": 0, "vhost_ns": 0},

@@ -92,6 +92,7 @@ class Store(unittest.TestCase):
                 self.assertEqual(reader.live(), text)
                 count += 1
                 self.assertLess(count, 2000)
+            collector.until(lambda: "is full" in collector.said())  # a moment after it is counted
             self.assertEqual(collector.said().count("is full"), 1)
             os.remove(filler)
             collector.until(lambda: "works again" in collector.said())

@@ -230,8 +230,11 @@ class WholePath(unittest.TestCase):
             for name, vm in sent.items():
                 row = vms[round(at * 1000), name]
                 for column, want in (("uuid", vm["uuid"]), ("state", vm["state"]),
-                                     ("cpu_percent", vm["cpu"]), ("ram_kib", vm["ram"])):
+                                     ("ram_kib", vm["ram"])):
                     self.assertEqual(row[column], want, column)
+                # Stored to 1/10000.
+                self.assertEqual(row["cpu_percent"],
+                                 vm["cpu"] if vm["cpu"] is None else round(vm["cpu"], 4))
                 for column, member in (
                         ("pid", "pid"), ("start_ns", "start"), ("since_ns", "since"),
                         ("threads", "threads"), ("cpu_ns", "cpu_ns"), ("switches", "switches"),

@@ -183,10 +183,12 @@ int write_all(const Plan& plan) {
             rows += count;
             in_transaction += count;
             if (in_transaction < rows_in_a_transaction) continue;
+            if (auto flushed = writer->flush(); !flushed) return fail(flushed.error());
             if (auto done = database->execute("COMMIT; BEGIN"); !done) return fail(done.error());
             in_transaction = 0;
         }
     }
+    if (auto flushed = writer->flush(); !flushed) return fail(flushed.error());
     if (auto done = database->execute("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"); !done)
         return fail(done.error());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;

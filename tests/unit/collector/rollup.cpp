@@ -148,6 +148,7 @@ TEST_CASE("what a killed collector had not rolled up is, once, by the next") {
             REQUIRE(
                 writer->write(*sample(begin_s + at, 100 * static_cast<std::uint64_t>(at), at % 5))
                     .has_value());
+        REQUIRE(writer->flush().has_value());  // as at a transaction's end
     }
     auto writer = Writer::prepare(database);
     REQUIRE(writer->close_ended(begin_s + 200).has_value());
@@ -180,7 +181,7 @@ TEST_CASE("a file of schema version 1 keeps its samples and gets roll-ups of the
     }
     auto database = open_with_tables(place.file());
     CHECK(number(database, "PRAGMA user_version") == schema_version);
-    CHECK(number(database, "SELECT count(*) FROM vm_samples WHERE received_s * 1000 = time_ms") ==
+    CHECK(number(database, "SELECT count(*) FROM vm_samples_3 WHERE received_s * 1000 = time_ms") ==
           60);
     CHECK(number(database, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'old%'") == 0);
     auto writer = Writer::prepare(database);
@@ -257,9 +258,10 @@ TEST_CASE("a file of schema version 2 keeps what it has and gets the columns of 
         cgroup.throttled_ns = 100 * static_cast<std::uint64_t>(i - i % 2);
         REQUIRE(writer->write(*arrival).has_value());
     }
+    REQUIRE(writer->flush().has_value());
     CHECK(number(database, "SELECT cpu_ns FROM vm_1h WHERE start_s = 1799996400") == 4711);
-    CHECK(number(database, "SELECT count(*) FROM vm_samples WHERE major_faults IS NULL") == 10);
-    CHECK(number(database, "SELECT count(*) FROM vm_samples WHERE throttled_ns IS NULL") == 20);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples_3 WHERE major_faults IS NULL") == 10);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples WHERE throttled_ns IS NULL") == 10);
     CHECK(number(database, "SELECT wait_vm_ns FROM vm_samples WHERE received_s % 60 = 20") == 140);
     CHECK(number(database, "SELECT wait_own_ns FROM vm_samples WHERE received_s % 60 = 20") == 60);
     REQUIRE(writer->close_ended(begin_s + 100).has_value());
@@ -274,8 +276,9 @@ TEST_CASE("a file of schema version 2 keeps what it has and gets the columns of 
     // The columns are those of a file that is new, in whatever order.
     const Place fresh;
     auto other = open_with_tables(fresh.file());
-    for (const std::string table : {"host_samples", "vm_samples", "vm_block_samples", "host_10s",
-                                    "host_1min", "host_1h", "vm_10s", "vm_1min", "vm_1h"}) {
+    for (const std::string table :
+         {"host_samples", "vm_packs", "vm_samples_3", "vm_block_samples_3", "host_10s", "host_1min",
+          "host_1h", "vm_10s", "vm_1min", "vm_1h"}) {
         const auto columns = "SELECT count(*) FROM pragma_table_info('" + table + "')";
         CHECK(number(database, columns) == number(other, columns));
     }

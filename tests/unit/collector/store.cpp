@@ -91,6 +91,7 @@ TEST_CASE("a VM is the same while uuid and start are, also where there is no sta
             arrival->frame.vms = {make_vm("x", "1"), with_start, later_start};
             REQUIRE(writer->write(*arrival).has_value());
         }
+        REQUIRE(writer->flush().has_value());
     }
     CHECK(number(database, "SELECT count(*) FROM hosts") == 1);
     CHECK(number(database, "SELECT count(*) FROM vms") == 3);
@@ -103,6 +104,8 @@ TEST_CASE("the parts of a sample make one row of the host") {
     auto writer = Writer::prepare(database);
     for (std::uint32_t i = 0; i < 3; ++i)
         REQUIRE(writer->write(*make_part("h", i, 1, i, 3)).has_value());
+    REQUIRE(writer->flush().has_value());
+    CHECK(number(database, "SELECT count(*) FROM vm_packs") == 1);
     CHECK(number(database, "SELECT count(*) FROM host_samples") == 1);
     CHECK(number(database, "SELECT count(*) FROM vm_samples") == 3);
 }
@@ -206,6 +209,7 @@ TEST_CASE("what is older than it is kept goes, by the collector's clock, and not
     write("stays", 1 * hour, 10);
     write("clock in the future", 30 * hour, 4e9);
     write("clock in the past", 1 * hour, 7);
+    REQUIRE(writer->flush().has_value());
 
     Keep keep;
     keep.samples = 24h;
