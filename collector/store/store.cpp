@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/thread_name.h"
 #include "collector/clock.h"
 #include "collector/store/schema.h"
 
@@ -71,6 +72,7 @@ Result<> Store::open() {
 }
 
 void Store::run() {
+    name_thread("store");
     std::vector<StoreItem> batch;
     bool more = true;
     while (more) {
