@@ -117,7 +117,12 @@ Result<> Writer::replay() {
     if (auto done_hosts = replay(host_rollups_, host_subject, from_s, hosts); !done_hosts)
         return done_hosts;
     if (auto done_old = replay(vm_rollups_, vm_subject, from_s, vms); !done_old) return done_old;
-    return replay_packs(from_s, **last + 1, vms);
+    if (auto done_packs = replay_packs(from_s, **last + 1, vms); !done_packs) return done_packs;
+    for (const auto& [id, open] : hosts)
+        if (!host_rollups_.forget_stored(*open, id)) return database_->error();
+    for (const auto& [id, open] : vms)
+        if (!vm_rollups_.forget_stored(*open, id)) return database_->error();
+    return {};
 }
 
 Result<> Writer::replay_packs(std::int64_t from_s, std::int64_t to_s,

@@ -131,6 +131,11 @@ Result<RollupTables> RollupTables::prepare(Database& database, const Subject& su
     auto statement = Statement::prepare(database, insert(subject, tiers[0]) + "NOTHING");
     if (!statement) return statement.error();
     tables.put_new_ = std::move(*statement);
+    statement = Statement::prepare(database, "SELECT 1 FROM " + rollup_table(subject, tiers[0]) +
+                                                 " WHERE start_s = ? AND " +
+                                                 std::string(subject.id) + " = ?");
+    if (!statement) return statement.error();
+    tables.is_stored_ = std::move(*statement);
     return tables;
 }
 
@@ -156,6 +161,14 @@ bool RollupTables::close(OpenBucket& open, std::int64_t id) {
     }
     open.rollup.begin();
     return true;
+}
+
+bool RollupTables::forget_stored(OpenBucket& open, std::int64_t id) {
+    if (open.rollup.empty()) return true;
+    is_stored_.set(1, open.start_s);
+    is_stored_.set(2, id);
+    if (is_stored_.next()) open.rollup.begin();
+    return is_stored_.reset();
 }
 
 bool RollupTables::put(Statement& statement, const OpenBucket& open, std::int64_t start_s,

@@ -38,6 +38,9 @@ class RollupTables {
     [[nodiscard]] bool close(OpenBucket& open, std::int64_t id);
     // Whether buckets that are in the file stay as they are: set while raw rows are read again.
     void set_replaying(bool replaying) { replaying_ = replaying; }
+    // Leaves no bucket open that is in the file already, after raw rows were read again: to close
+    // it would count its samples once more. False where the database failed.
+    [[nodiscard]] bool forget_stored(OpenBucket& open, std::int64_t id);
 
   private:
     bool put(Statement& statement, const OpenBucket& open, std::int64_t start_s, std::int64_t id);
@@ -45,7 +48,7 @@ class RollupTables {
     Database* database_ = nullptr;
     const Subject* subject_ = nullptr;
     std::array<Statement, tiers.size()> merge_;
-    Statement put_new_;  // of the finest tier
+    Statement put_new_, is_stored_;  // of the finest tier
     bool replaying_ = false;
 };
 

@@ -116,7 +116,7 @@ class Clocks(unittest.TestCase):
                 self.assertEqual(reader.live(), text)
                 sent.append(text)
 
-            for off_s in (0, 40 * DAY_S, -40 * DAY_S, 3600, 60):
+            for off_s in (0, 40 * DAY_S, -5 * DAY_S, 3600, 60):
                 self.clock.set(off_s)
                 for _ in range(3):
                     send()
@@ -132,13 +132,19 @@ class Clocks(unittest.TestCase):
             self.assertEqual(stats["store"]["dropped_rows"], 0)
             self.assertEqual(sum(stats["dropped"].values()), 0)
         self.assertEqual(self.rows("PRAGMA integrity_check"), [("ok",)])
-        # Each sample is in one bucket of each size; the next start closes those that were open.
-        with Collector(self.database, environment=self.clock.environment) as grid:
-            self.clock.set(100)
-            for size in ("10s", "1min", "1h"):
-                for subject in ("host", "vm"):
-                    grid.until(lambda: self.rows(
-                        f"SELECT sum(samples) FROM {subject}_{size}") == [(len(sent),)])
+        # Each sample is in one bucket of each size. The next start closes those that were open; one
+        # more does not count them again.
+        for more_s in (40, 80):
+            with Collector(self.database, environment=self.clock.environment) as grid:
+                self.clock.set(60 + more_s)
+                for size in ("10s", "1min", "1h"):
+                    for subject in ("host", "vm"):
+                        grid.until(lambda: self.rows(
+                            f"SELECT sum(samples) FROM {subject}_{size}") == [(len(sent),)])
+                # Of a clock that is now, the first thing that closes a bucket too many.
+                grid.sender().send(frame("h", at=len(sent) + 1e9, vms=[vm("a", UUID)]))
+                sent.append(None)
+                grid.until(lambda: len(self.rows("SELECT 1 FROM host_samples")) == len(sent))
 
 
 if __name__ == "__main__":
