@@ -22,22 +22,22 @@ enum class Print : std::uint8_t { nothing, table, json };
 
 struct Options {
     Mode mode = Mode::run;
+    Source source = Source::automatic;
+    Print print = Print::nothing;
+    wire::FrameStyle frames = wire::FrameStyle::extended;
+    bool pack = true;  // sealed frames only
+    bool bpf_stats = false;
+    bool compare_as_json = false;
+    std::uint32_t most_culprits = VP_MAX_CULPRITS;  // see the map `culprits`
     std::vector<Endpoint> collectors;
     std::chrono::milliseconds interval{1000};
-    Source source = Source::automatic;
-    wire::FrameStyle frames = wire::FrameStyle::extended;
     std::size_t max_datagram = wire::default_max_datagram;
+    std::optional<std::uint64_t> count;          // samples; absent: until told to end
     std::optional<Endpoint> prometheus;          // where metrics can be fetched
     std::string key_file;                        // empty: frames go in plain
-    bool pack = true;                            // sealed frames only
     std::string libvirt_uri = "qemu:///system";  // empty: libvirt is not asked
     std::string name;                            // of this host in its frames
     Root root;
-    Print print = Print::nothing;
-    std::optional<std::uint64_t> count;  // samples; absent: until told to end
-    bool bpf_stats = false;
-    std::uint32_t most_culprits = VP_MAX_CULPRITS;  // see the map `culprits`
-    bool compare_as_json = false;
     std::string log_level = "info";
 };
 
