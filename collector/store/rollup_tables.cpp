@@ -121,19 +121,15 @@ Result<> add_rollup_columns(Database& database, const Subject& subject) {
 
 Result<RollupTables> RollupTables::prepare(Database& database, const Subject& subject) {
     RollupTables tables;
-    tables.database_ = &database;
     tables.subject_ = &subject;
     for (std::size_t i = 0; i < tiers.size(); ++i) {
         auto statement = Statement::prepare(database, merge(subject, tiers[i]));
         if (!statement) return statement.error();
         tables.merge_[i] = std::move(*statement);
     }
-    auto statement = Statement::prepare(database, insert(subject, tiers[0]) + "NOTHING");
-    if (!statement) return statement.error();
-    tables.put_new_ = std::move(*statement);
-    statement = Statement::prepare(database, "SELECT 1 FROM " + rollup_table(subject, tiers[0]) +
-                                                 " WHERE start_s = ? AND " +
-                                                 std::string(subject.id) + " = ?");
+    auto statement = Statement::prepare(
+        database, "SELECT 1 FROM " + rollup_table(subject, tiers[0]) + " WHERE start_s = ? AND " +
+                      std::string(subject.id) + " = ?");
     if (!statement) return statement.error();
     tables.is_stored_ = std::move(*statement);
     return tables;
@@ -151,13 +147,10 @@ bool RollupTables::add(OpenBucket& open, std::int64_t id, std::int64_t received_
 }
 
 bool RollupTables::close(OpenBucket& open, std::int64_t id) {
+    if (replaying_ && !forget_stored(open, id)) return false;
     if (open.rollup.empty()) return true;
-    auto& finest = replaying_ ? put_new_ : merge_[0];
-    if (!put(finest, open, open.start_s, id)) return false;
-    if (!replaying_ || ::sqlite3_changes(database_->get()) > 0) {
-        for (std::size_t i = 1; i < tiers.size(); ++i) {
-            if (!put(merge_[i], open, start_of(open.start_s, tiers[i]), id)) return false;
-        }
+    for (std::size_t i = 0; i < tiers.size(); ++i) {
+        if (!put(merge_[i], open, start_of(open.start_s, tiers[i]), id)) return false;
     }
     open.rollup.begin();
     return true;

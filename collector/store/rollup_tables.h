@@ -45,10 +45,9 @@ class RollupTables {
   private:
     bool put(Statement& statement, const OpenBucket& open, std::int64_t start_s, std::int64_t id);
 
-    Database* database_ = nullptr;
     const Subject* subject_ = nullptr;
     std::array<Statement, tiers.size()> merge_;
-    Statement put_new_, is_stored_;  // of the finest tier
+    Statement is_stored_;  // of the finest tier
     bool replaying_ = false;
 };
 

@@ -17,8 +17,6 @@ from wire import frame, vm
 
 GRID_SIM = os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"), "grid-sim")
 KILLS = int(os.environ.get("VIRTPULSE_KILLS", "10"))
-
-
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 DAY_S = 86400
 UUID = "11111111-2222-4333-8444-555555555555"
@@ -90,6 +88,7 @@ class Kill(unittest.TestCase):
                 worst_ms = max(worst_ms, missing_ms)
                 self.assertLess(missing_ms, usual_ms + 1000)
         print(f"{KILLS} kills: the database opened each time; at most {worst_ms:.0f} ms missing")
+
 
 class Clocks(unittest.TestCase):
     def setUp(self):
