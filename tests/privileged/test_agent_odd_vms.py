@@ -26,6 +26,7 @@ from agent_process import (
 
 BOUND_PERCENT = 0.1
 ROUNDS, AT_ONCE = 5, 200
+TWINS = 40
 # Maps of which a row belongs to a process, and where the row says to which.
 OWNED = {
     "vms": lambda row: [row["key"]],
@@ -144,6 +145,20 @@ class OddVmsTest(unittest.TestCase):
             for vm in sample.named(name):
                 if vm["cpu"] is not None:
                     self.assertGreaterEqual(vm["cpu"], 0)
+
+    def test_threads_that_end_at_once(self):
+        """What each waited for is in the VM's sum, also of the first two, on two CPUs."""
+        with contextlib.ExitStack() as fakes:
+            pids = {fakes.enter_context(fake_qemu(f"{NAME}twins{each}", FAKE_QEMU_TWINS=1)).pid
+                    for each in range(TWINS)}
+            fakes.enter_context(stopped(*pids))
+            now = time.time()
+            sample = self.agent.samples.first(
+                lambda s: pids <= {vm["ext"].get("pid") for vm in s.vms}, now)
+            for ext in (vm["ext"] for vm in sample.vms if vm["ext"].get("pid") in pids):
+                waits = sum(ext["wait"]["counts"]) + ext["wait"]["merged"]
+                self.assertEqual(waits, ext["switches"], ext)
+                self.assertEqual(sum(ext["wait"]["by_ns"].values()), ext["run_delay_ns"], ext)
 
     def test_a_thousand_that_come_and_go_leave_nothing(self):
         name = f"{NAME}stays"

@@ -109,6 +109,7 @@ class EbpfSource final : public VmSource {
     void report_kvm(SourceReport& report);
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
     [[nodiscard]] VmCounters* counters_of(std::uint32_t tgid, std::uint64_t start_ns) const;
+    [[nodiscard]] bool is_gone(std::uint32_t tgid) const;
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
     void report_vcpus();
@@ -429,14 +430,14 @@ bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
     const auto is_known = [&](std::uint32_t tgid) { return fold_.place_of_vm(tgid).has_value(); };
     if (needs_ended) {
         for (const auto& [tgid, history] : ended_rows_) {
-            if (!is_known(tgid)) probe_.remove_ended_waits(tgid);
+            if (is_gone(tgid)) probe_.remove_ended_waits(tgid);
         }
     }
     const auto now = steady_clock::now();
     for (const auto& row : culprit_rows_) {
         if (is_known(row.key.victim) && (row.key.tgid == 0 || is_known(row.key.tgid))) {
             culprits_.note(row, now);
-        } else {
+        } else if (is_gone(row.key.victim) || (row.key.tgid != 0 && is_gone(row.key.tgid))) {
             probe_.remove_culprit(row.key);
             culprits_.remove(row.key);
         }
@@ -446,6 +447,12 @@ bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
         if (const auto last = probe_.take_out_culprit(key)) culprits_.took_out({key, *last});
     }
     return true;
+}
+
+// Whether a row of another map, read after `vms` was, is of a VM that is gone. One that is not
+// among the VMs of this sample may have been born since, and its row is to stay.
+bool EbpfSource::is_gone(std::uint32_t tgid) const {
+    return !fold_.place_of_vm(tgid) && !probe_.has_vm(tgid);
 }
 
 // Of the maps that are read whole anyway.
@@ -483,7 +490,7 @@ void EbpfSource::report_block(SourceReport& report) {
         if (in_flight(block) != 0) any_in_flight_ = true;
         VmCounters* const vm = counters_of(key.tgid, key.start_ns);
         if (vm == nullptr) {
-            if (!fold_.place_of_vm(key.tgid)) probe_.remove_block(key);
+            if (is_gone(key.tgid)) probe_.remove_block(key);
             continue;
         }
         const auto place = place_of(key);
@@ -510,7 +517,7 @@ void EbpfSource::report_kvm(SourceReport& report) {
         const auto& key = row.key;
         if (VmCounters* const vm = counters_of(key.tgid, key.start_ns)) {
             add_exits(*vm->kvm, row);
-        } else if (!fold_.place_of_vm(key.tgid)) {
+        } else if (is_gone(key.tgid)) {
             probe_.remove_exits(key);
         }
     }

@@ -307,6 +307,11 @@ Result<void> KernelProbe::replace_vm(std::uint32_t tgid, const vp_vm& vm) {
     return {};
 }
 
+bool KernelProbe::has_vm(std::uint32_t tgid) const {
+    vp_vm ignored{};
+    return bpf_map_lookup_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &ignored) == 0;
+}
+
 // What is to be removed may be gone already: no error in these.
 void KernelProbe::remove_vm(std::uint32_t tgid) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid);

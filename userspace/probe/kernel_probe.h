@@ -87,6 +87,8 @@ class KernelProbe {
     Result<bool> add_vm(std::uint32_t tgid, const vp_vm& vm);
     Result<void> replace_vm(std::uint32_t tgid, const vp_vm& vm);
     void remove_vm(std::uint32_t tgid);
+    // As of now.
+    [[nodiscard]] bool has_vm(std::uint32_t tgid) const;
     Result<void> replace_ended_waits(const EndedWaitsRow& row);
     void remove_ended_waits(std::uint32_t tgid);
     void remove_culprit(const vp_culprit_key& key);
