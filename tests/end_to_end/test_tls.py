@@ -18,6 +18,7 @@ import urllib.request
 
 from certificates import Certificates
 from collector_process import Collector, run
+from ports import free_port
 from wire import Reader, frame
 
 VIEWER = os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"), "virtpulse-viewer")
@@ -158,6 +159,33 @@ class Tls(unittest.TestCase):
             viewers = collector.stats()["viewers"]
             self.assertGreaterEqual(viewers["failed_handshakes"], 3)
             self.assertEqual(viewers["refused"], 0)
+
+    def front(self, behind, *arguments):
+        return Collector(None, "--behind", f"127.0.0.1:{behind.tcp}", *arguments,
+                         ports=(None, free_port(socket.SOCK_STREAM)))
+
+    def test_a_front_speaks_tls_with_those_behind_it(self):
+        def reason(front):
+            return front.stats()["behind"][0]["reason"]
+
+        with self.collector("--tls-client-ca", self.ca, certificate=self.mine) as behind:
+            sent = frame("alpha")
+            behind.sender().send(sent)
+            trusting, mine = ("--behind-ca", self.ca), ("--behind-cert", self.mine[0],
+                                                        "--behind-key", self.mine[1])
+            with self.front(behind, *trusting, *mine) as front:
+                self.assertEqual(front.reader().live(), sent)
+                self.assertIsNone(reason(front))
+                self.assertEqual(front.host("alpha")["name"], "alpha")
+            for arguments, why in (
+                    ((), "TLS"),
+                    (("--behind-ca", self.other_ca, *mine),
+                     "'CN=ca' is signed by itself and is not among the known CAs"),
+                    (trusting, "wants a certificate")):
+                with self.subTest(arguments=arguments), self.front(behind, *arguments) as front:
+                    front.until(lambda: reason(front) and why in reason(front))
+                    # Not an empty list: nothing is known of the hosts.
+                    self.assertIn(why, json.dumps(front.ask({"id": 2, "op": "hosts"})["error"]))
 
     def test_the_viewer_says_what_is_wrong_with_the_collectors_certificate(self):
         with self.collector() as collector:
