@@ -40,17 +40,16 @@ class MemberNames {
 
     template <class Word>
     static constexpr std::uint64_t load(const char* text) {
-        if (!std::is_constant_evaluated()) {
+        if (std::endian::native == std::endian::little && !std::is_constant_evaluated()) {
             Word word;
             std::memcpy(&word, text, sizeof word);
             return word;
         }
-        std::uint64_t word = 0;  // as a little-endian machine does above
+        std::uint64_t word = 0;
         for (std::size_t i = 0; i < sizeof(Word); ++i)
             word |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i);
         return word;
     }
-    static_assert(std::endian::native == std::endian::little);
 
     // The first and the last bytes, which overlap in a short name, and the length.
     [[nodiscard]] constexpr std::size_t slot_of(std::string_view name) const {
