@@ -29,6 +29,13 @@ std::string SocketAddress::text() const {
     return (name.find(':') == std::string::npos ? name : "[" + name + "]") + ":" + port;
 }
 
+boost::asio::ip::tcp::endpoint tcp_endpoint(const SocketAddress& address) {
+    boost::asio::ip::tcp::endpoint endpoint;
+    endpoint.resize(address.length);
+    std::memcpy(endpoint.data(), &address.storage, address.length);
+    return endpoint;
+}
+
 Result<SocketAddress> resolve(const Endpoint& endpoint) {
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;

@@ -3,6 +3,10 @@
 
 #include <sys/socket.h>
 
+#include <utility>
+
+#include <boost/asio/ip/tcp.hpp>
+
 #include "base/endpoint.h"
 #include "base/result.h"
 
@@ -19,6 +23,9 @@ struct SocketAddress {
     // "address:port" in numbers.
     [[nodiscard]] std::string text() const;
 };
+
+// The same address, for a TCP socket of Asio.
+[[nodiscard]] boost::asio::ip::tcp::endpoint tcp_endpoint(const SocketAddress& address);
 
 // The first address of the endpoint that a socket of this machine could be bound to.
 Result<SocketAddress> resolve(const Endpoint& endpoint);

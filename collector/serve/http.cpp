@@ -16,7 +16,6 @@
 
 #include "collector/export/metrics.h"
 #include "collector/query/text_result.h"
-#include "collector/serve/acceptor.h"
 #include "collector/serve/route.h"
 
 namespace virtpulse::collector {
@@ -28,7 +27,6 @@ namespace http = beast::http;
 using asio::ip::tcp;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
-constexpr auto accept_again_after = std::chrono::milliseconds(100);
 constexpr std::string_view json_type = "application/json";
 
 using Response = http::response<http::string_body>;
@@ -83,8 +81,16 @@ Result<std::unique_ptr<Http>> Http::start(const SocketAddress& address, TlsConte
                                           SharedGrid& grid, Counters& counters,
                                           const Questions& questions) {
     std::unique_ptr<Http> server(new Http(std::move(tls), grid, counters, questions));
-    if (auto listening = server->listen(address); !listening) return listening.error();
-    asio::co_spawn(server->io_, server->accept(), asio::detached);
+    if (auto listening = server->acceptor_.listen(tcp_endpoint(address), "--http"); !listening) {
+        return listening.error();
+    }
+    asio::co_spawn(server->io_,
+                   server->acceptor_.accept_each(
+                       [at = server.get()](tcp::socket socket) { at->welcome(std::move(socket)); },
+                       [](const std::string& why) {
+                           spdlog::warn("cannot accept an HTTP connection: {}", why);
+                       }),
+                   asio::detached);
     server->thread_ = std::thread([&io = server->io_] { io.run(); });
     return server;
 }
@@ -95,26 +101,11 @@ Http::~Http() {
     thread_.join();
 }
 
-Result<> Http::listen(const SocketAddress& address) {
-    return open_acceptor(acceptor_, address, "--http");
-}
-
-asio::awaitable<void> Http::accept() {
-    while (acceptor_.is_open()) {
-        auto [error, socket] = co_await acceptor_.async_accept(no_throw);
-        if (!acceptor_.is_open()) co_return;
-        if (error == asio::error::connection_aborted) continue;
-        if (error) {
-            spdlog::warn("cannot accept an HTTP connection: {}", error.message());
-            patience_.expires_after(accept_again_after);
-            (void)co_await patience_.async_wait(no_throw);
-            continue;
-        }
-        if (streams_.size() >= most_http_connections) continue;  // closes it
-        auto stream = std::make_shared<Stream>(std::move(socket), tls_);
-        streams_.insert(stream);
-        asio::co_spawn(io_, let_in(std::move(stream)), asio::detached);
-    }
+void Http::welcome(tcp::socket socket) {
+    if (streams_.size() >= most_http_connections) return;  // closes it
+    auto stream = std::make_shared<Stream>(std::move(socket), tls_);
+    streams_.insert(stream);
+    asio::co_spawn(io_, let_in(std::move(stream)), asio::detached);
 }
 
 asio::awaitable<void> Http::let_in(StreamPtr stream) {
@@ -218,9 +209,7 @@ asio::awaitable<Result<std::string>> Http::body_of(std::string operation, Parame
 }
 
 void Http::close() {
-    boost::system::error_code ignored;
-    acceptor_.close(ignored);
-    patience_.cancel();
+    acceptor_.close();
     handshakes_.stop();
     for (const auto& stream : streams_)
         stream->close();

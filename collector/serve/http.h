@@ -16,6 +16,7 @@
 #include <string>
 #include <thread>
 
+#include "base/acceptor.h"
 #include "base/result.h"
 #include "base/stream.h"
 #include "collector/counters.h"
@@ -52,8 +53,7 @@ class Http {
 
     Http(TlsContext tls, SharedGrid& grid, Counters& counters, const Questions& questions)
         : tls_(std::move(tls)), grid_(grid), counters_(counters), questions_(questions) {}
-    Result<> listen(const SocketAddress& address);
-    boost::asio::awaitable<void> accept();
+    void welcome(boost::asio::ip::tcp::socket socket);
     boost::asio::awaitable<void> let_in(StreamPtr stream);
     boost::asio::awaitable<void> serve(StreamPtr stream);
     boost::asio::awaitable<Response> answer(Request request);
@@ -68,8 +68,7 @@ class Http {
     Counters& counters_;
     const Questions& questions_;
     boost::asio::io_context io_{1};
-    boost::asio::ip::tcp::acceptor acceptor_{io_};
-    boost::asio::steady_timer patience_{io_};
+    Acceptor acceptor_{io_};
     HandshakeLog handshakes_{io_.get_executor(), "who asked by HTTP, in the TLS handshake"};
     std::set<StreamPtr> streams_;
     std::thread thread_;

@@ -4,18 +4,15 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <limits>
 
 #include <spdlog/spdlog.h>
 
 #include "base/thread_name.h"
-#include "collector/serve/acceptor.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -23,8 +20,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
-constexpr auto accept_again_after = std::chrono::milliseconds(100);
 // What the kernel holds for a viewer grows stale there; left alone it would become megabytes.
 constexpr int send_buffer_bytes = 256 << 10;
 
@@ -57,8 +52,15 @@ Result<std::unique_ptr<Relay>> Relay::start(const SocketAddress& address, TlsCon
                                             SharedGrid& grid, Counters& counters,
                                             const Questions& questions) {
     std::unique_ptr<Relay> relay(new Relay(std::move(tls), grid, counters, questions));
-    if (auto listening = relay->listen(address); !listening) return listening.error();
-    asio::co_spawn(relay->io_, relay->accept(), asio::detached);
+    if (auto listening = relay->acceptor_.listen(tcp_endpoint(address), "--tcp"); !listening) {
+        return listening.error();
+    }
+    asio::co_spawn(
+        relay->io_,
+        relay->acceptor_.accept_each(
+            [at = relay.get()](tcp::socket socket) { at->welcome(std::move(socket)); },
+            [](const std::string& why) { spdlog::warn("cannot accept a viewer: {}", why); }),
+        asio::detached);
     relay->thread_ = std::thread([&io = relay->io_] {
         name_thread("relay");
         io.run();
@@ -73,25 +75,6 @@ Relay::~Relay() {
     if (!thread_.joinable()) return;
     asio::post(io_, [this] { close(); });
     thread_.join();
-}
-
-Result<> Relay::listen(const SocketAddress& address) {
-    return open_acceptor(acceptor_, address, "--tcp");
-}
-
-asio::awaitable<void> Relay::accept() {
-    while (acceptor_.is_open()) {
-        auto [error, socket] = co_await acceptor_.async_accept(no_throw);
-        if (!acceptor_.is_open()) co_return;
-        if (error == asio::error::connection_aborted) continue;
-        if (error) {  // no descriptors or no memory left: others have to go first
-            spdlog::warn("cannot accept a viewer: {}", error.message());
-            patience_.expires_after(accept_again_after);
-            (void)co_await patience_.async_wait(no_throw);
-            continue;
-        }
-        welcome(std::move(socket));
-    }
 }
 
 void Relay::welcome(tcp::socket socket) {
@@ -147,9 +130,7 @@ void Relay::distribute() {
 }
 
 void Relay::close() {
-    boost::system::error_code ignored;
-    acceptor_.close(ignored);
-    patience_.cancel();
+    acceptor_.close();
     handshakes_.stop();
     for (const auto& session : sessions_)
         session->close();

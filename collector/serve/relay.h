@@ -6,13 +6,13 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/acceptor.h"
 #include "base/result.h"
 #include "collector/counters.h"
 #include "collector/grid/keeper.h"
@@ -45,8 +45,6 @@ class Relay {
 
   private:
     Relay(TlsContext tls, SharedGrid& grid, Counters& counters, const Questions& questions);
-    Result<> listen(const SocketAddress& address);
-    boost::asio::awaitable<void> accept();
     void welcome(boost::asio::ip::tcp::socket socket);
     boost::asio::awaitable<void> let_in(std::shared_ptr<Session> session, std::string address);
     void distribute();
@@ -60,8 +58,7 @@ class Relay {
     PendingFrames arrived_;  // published, but not yet given to the viewers
     bool is_woken_ = false;
     boost::asio::io_context io_{1};
-    boost::asio::ip::tcp::acceptor acceptor_{io_};
-    boost::asio::steady_timer patience_{io_};
+    Acceptor acceptor_{io_};
     HandshakeLog handshakes_{io_.get_executor(), "viewers in the TLS handshake"};
     std::vector<std::shared_ptr<Session>> sessions_;
     std::thread thread_;

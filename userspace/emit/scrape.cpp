@@ -24,7 +24,6 @@ using asio::ip::tcp;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto idle_patience = std::chrono::seconds(120);  // over a scrape's usual interval
-constexpr auto accept_again_after = std::chrono::milliseconds(100);
 constexpr std::uint32_t longest_header = 8192;
 
 }  // namespace
@@ -47,15 +46,8 @@ Result<std::unique_ptr<Scrape>> Scrape::listen(const Endpoint& endpoint) {
     boost::system::error_code error;
     const tcp::endpoint address(asio::ip::make_address(endpoint.host, error), endpoint.port);
     if (error) return Error{"--prometheus " + endpoint.text() + ": this is no IP address"};
-    auto& acceptor = scrape->acceptor_;
-    acceptor.open(address.protocol(), error);
-    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor.bind(address, error);
-    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error) {
-        return system_error("cannot listen on TCP " + endpoint.text() +
-                                " (another address can be given with --prometheus)",
-                            error.value());
+    if (auto listening = scrape->acceptor_.listen(address, "--prometheus"); !listening) {
+        return listening.error();
     }
     return scrape;
 }
@@ -66,7 +58,9 @@ Scrape::~Scrape() {
 }
 
 void Scrape::start() {
-    asio::co_spawn(io_, accept(), asio::detached);
+    asio::co_spawn(
+        io_, acceptor_.accept_each([this](tcp::socket socket) { welcome(std::move(socket)); }),
+        asio::detached);
     thread_ = std::thread([this] { io_.run(); });
 }
 
@@ -76,18 +70,10 @@ void Scrape::show(const wire::Frame& frame) {
     newest_.swap(copy);
 }
 
-asio::awaitable<void> Scrape::accept() {
-    for (;;) {
-        auto [error, socket] = co_await acceptor_.async_accept(no_throw);
-        if (error) {  // no descriptors left, most likely
-            patience_.expires_after(accept_again_after);
-            (void)co_await patience_.async_wait(no_throw);
-            continue;
-        }
-        if (connections_ >= most_scrapers) continue;  // closes it
-        ++connections_;
-        asio::co_spawn(io_, serve(beast::tcp_stream(std::move(socket))), asio::detached);
-    }
+void Scrape::welcome(tcp::socket socket) {
+    if (connections_ >= most_scrapers) return;  // closes it
+    ++connections_;
+    asio::co_spawn(io_, serve(beast::tcp_stream(std::move(socket))), asio::detached);
 }
 
 asio::awaitable<void> Scrape::serve(beast::tcp_stream stream) {

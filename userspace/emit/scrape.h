@@ -17,6 +17,7 @@
 #include <string>
 #include <thread>
 
+#include "base/acceptor.h"
 #include "base/endpoint.h"
 #include "base/result.h"
 #include "wire/exposition.h"
@@ -46,15 +47,14 @@ class Scrape {
     using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
     Scrape() = default;
-    boost::asio::awaitable<void> accept();
+    void welcome(boost::asio::ip::tcp::socket socket);
     boost::asio::awaitable<void> serve(boost::beast::tcp_stream stream);
     Response answer(const Request& request);
 
     std::mutex mutex_;
     std::shared_ptr<const wire::Frame> newest_;  // nothing before the first sample
     boost::asio::io_context io_{1};
-    boost::asio::ip::tcp::acceptor acceptor_{io_};
-    boost::asio::steady_timer patience_{io_};
+    Acceptor acceptor_{io_};
     std::size_t connections_ = 0;
     std::thread thread_;
 };

@@ -27,7 +27,6 @@ namespace http = beast::http;
 
 constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto request_patience = std::chrono::seconds(10);  // for a request, and for the next one
-constexpr auto accept_again_after = std::chrono::milliseconds(100);
 constexpr std::uint32_t longest_header = 8192;
 constexpr std::uint64_t longest_body = 1024;  // of what needs none
 constexpr int send_buffer_bytes = 512 << 10;  // an overview of a large grid, and no second one
@@ -77,23 +76,13 @@ Result<> Server::listen(const Endpoint& endpoint) {
                      0};
     }
     const tcp::endpoint where(*address, endpoint.port);
-    boost::system::error_code error;
-    acceptor_.open(where.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor_.bind(where, error);
-    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    if (error) {
-        return Error{"--web: cannot listen on " + endpoint.text() + ": " + error.message() +
-                         "; another port can be given",
-                     error.value()};
-    }
+    if (auto listening = acceptor_.listen(where, "--web"); !listening) return listening.error();
     port_ = endpoint.port;
     return {};
 }
 
 std::string Server::url() const {
-    boost::system::error_code ignored;
-    const auto where = acceptor_.local_endpoint(ignored);
+    const auto where = acceptor_.address();
     return (tls_ ? "https://" : "http://") +
            Endpoint{where.address().to_string(), where.port()}.text() + '/';
 }
@@ -102,7 +91,10 @@ asio::awaitable<void> Server::run(std::optional<std::uint64_t> seconds,
                                   std::function<void()> done) {
     const auto self = shared_from_this();
     hub_.refresh();
-    asio::co_spawn(io_, accept(), asio::detached);
+    asio::co_spawn(io_, acceptor_.accept_each([self](tcp::socket socket) {
+        self->welcome(std::move(socket));
+    }),
+                   asio::detached);
     asio::steady_timer timer(io_);
     auto next = Clock::now();
     for (std::uint64_t passed = 0; !seconds || passed < *seconds; ++passed) {
@@ -118,21 +110,12 @@ asio::awaitable<void> Server::run(std::optional<std::uint64_t> seconds,
     done();
 }
 
-asio::awaitable<void> Server::accept() {
-    const auto self = shared_from_this();
-    asio::steady_timer patience(io_);
-    for (;;) {
-        auto [error, socket] = co_await acceptor_.async_accept(no_throw);
-        if (error) {  // no descriptors left: others have to go first
-            patience.expires_after(accept_again_after);
-            (void)co_await patience.async_wait(no_throw);
-            continue;
-        }
-        if (connections_ >= most_connections) continue;  // closes it
-        ++connections_;
-        asio::co_spawn(io_, serve(std::move(socket)),
-                       [self](const std::exception_ptr&) { --self->connections_; });
-    }
+void Server::welcome(tcp::socket socket) {
+    if (connections_ >= most_connections) return;  // closes it
+    ++connections_;
+    asio::co_spawn(
+        io_, serve(std::move(socket)),
+        [self = shared_from_this()](const std::exception_ptr&) { --self->connections_; });
 }
 
 asio::awaitable<void> Server::serve(tcp::socket socket) {

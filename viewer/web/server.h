@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/acceptor.h"
 #include "base/endpoint.h"
 #include "base/result.h"
 #include "base/stream.h"
@@ -56,7 +57,7 @@ class Server : public std::enable_shared_from_this<Server> {
         : io_(io), acceptor_(io), hub_(feed, unhealthy_only) {}
     Result<> open(const Door& door);
     Result<> listen(const Endpoint& endpoint);
-    boost::asio::awaitable<void> accept();
+    void welcome(tcp::socket socket);
     boost::asio::awaitable<void> serve(tcp::socket socket);
     boost::asio::awaitable<bool> answer(Stream& stream, Response response);
     boost::asio::awaitable<Response> login(const Request& request);
@@ -65,7 +66,7 @@ class Server : public std::enable_shared_from_this<Server> {
     std::optional<Response> welcome(std::unique_ptr<Stream>& stream, Request& request);
 
     boost::asio::io_context& io_;
-    tcp::acceptor acceptor_;
+    Acceptor acceptor_;
     std::uint16_t port_ = 0;
     TlsContext tls_;  // both, or neither
     std::optional<Access> access_;
