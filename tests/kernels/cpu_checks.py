@@ -8,6 +8,9 @@ KVM_PERCENT = 3
 # that has more to do, can be hundreds of ms of the 3 s. (That all waiting is charged is held exactly;
 # to whom it is charged, to 2 %, is shown where nothing is emulated.)
 WAIT_PERCENT = 12
+# The kernel's two clocks of it, cpu.stat's and that of the group's queue on a CPU, are read one
+# after the other each time the quota is used up.
+QUOTA_PERCENT = 5
 
 
 class Cpu(KernelCase):
@@ -111,14 +114,69 @@ class Cpu(KernelCase):
                 self.assertGreater(charged, waited * 0.5)
 
     def test_the_cpu_quota_is_told_apart(self):
-        by, _, _ = self.waited("capped")
-        throttled = 1000 * (self.boot.throttled["fought"] - self.boot.throttled["rivals"])
+        by, culprits, _ = self.waited("capped")
+        marks = ("rivals", "fought")
+        throttled = 1000 * (self.boot.quota["fought"][2] - self.boot.quota["rivals"][2])
         figure("capped waited for its quota, ns", by["quota"], throttled)
-        # At a mark it may be throttled: a period of 100 ms.
-        self.assertLessEqual(abs(by["quota"] - throttled), throttled * WAIT_PERCENT / 100 + 100e6)
-        self.assertGreater(by["quota"], sum(by.values()) * 0.8)
+        # Its main thread waits for the quota too when it has something to do, as at a mark.
+        also = self.kernel_grown("capped", *marks, "other_delay_ns")
+        self.assertGreaterEqual(by["quota"], throttled * (1 - QUOTA_PERCENT / 100))
+        self.assertLessEqual(by["quota"] - also, throttled * (1 + QUOTA_PERCENT / 100))
+        # No other VM may run on its CPU. What else it waited for there, others had of that CPU.
+        self.assertNotIn("vm", {who for who, ns in by.items() if ns})
+        self.assertEqual([row for row in culprits if row[0] == "vm"], [])
+        rest = sum(by.values()) - by["quota"] - by.get("idle", 0)
+        others = (self.boot.cpu0_ns["fought"] - self.boot.cpu0_ns["rivals"]
+                  - self.kernel_grown("capped", *marks, "run_ns"))
+        figure("capped waited for others, of what they ran", rest, others)
+        self.assertLessEqual(rest, others)
+        for name in ("burn", "rival"):
+            self.assertNotIn("quota", {who for who, ns in self.waited(name)[0].items() if ns}, name)
 
-    # --- KVM
+    def test_throttling_is_what_the_cgroup_says(self):
+        for mark in ("rivals", "fought"):
+            cgroup = self.boot.vm(mark, "capped")["ext"]["cgroup"]
+            ours = [cgroup["periods"], cgroup["throttled_periods"], cgroup["throttled_ns"] // 1000]
+            before, after = self.boot.quota[mark], self.boot.quota_after[mark]
+            print(f"  capped at {mark}: {ours}; cpu.stat before {before}, after {after}")
+            self.assertEqual(cgroup["age_ms"], 0)
+            # It stands still: what may grow yet are the periods.
+            self.assertEqual(before[1:], after[1:])
+            self.assertEqual(ours[1:], after[1:])
+            self.assertTrue(before[0] <= ours[0] <= after[0])
+        periods, throttled, us = (new - old for old, new in zip(self.boot.quota["rivals"],
+                                                                self.boot.quota["fought"]))
+        self.assertGreater(throttled, 5)
+        self.assertGreater(us, 0)
+        self.assertLessEqual(throttled, periods)
+        self.assertEqual(self.boot.vm("fought", "rival")["ext"]["cgroup"]["throttled_ns"], 0)
+
+    # --- two threads of one core
+
+    def test_vms_on_the_two_threads_of_a_core_are_seen(self):
+        """In each sample, of each VM that is pinned: whether it ran, and another one beside it."""
+        self.assertEqual(self.boot.words["siblings"], "0-1")
+        placed = {"burn": "1", "rival": "1", "capped": "0"}
+        self.assertEqual(self.boot.placed, placed)
+        frames = self.boot.frames["first"]
+        first, last = (frames.index(self.boot.seen[mark]) for mark in ("rivals", "fought"))
+        exts = [{name: next(vm["ext"] for vm in frame["vms"]
+                            if vm["ext"]["pid"] == self.boot.machines["fought"][name].pid)
+                 for name in placed} for frame in frames[first:last + 1]]
+        counts = dict.fromkeys(placed, 0)
+        for number, (old, new) in enumerate(zip(exts, exts[1:])):
+            # Of [number, cpu_ns, run_delay_ns] of the only vCPU.
+            ran = {name for name in placed if new[name]["vcpu"][0][1] > old[name]["vcpu"][0][1]}
+            for name, cpu in placed.items():
+                beside = name in ran and any(placed[other] != cpu for other in ran)
+                self.assertEqual(new[name]["smt_shared_vcpus_sampled"], int(beside),
+                                 f"{name} in sample {number}, in which {ran} ran")
+                counts[name] += beside
+        print(f"  samples with another VM on the core: {counts}, of {len(exts) - 1}")
+        self.assertGreater(min(counts.values()), 2)
+        for vm in self.boot.seen["fought"]["vms"]:
+            if vm["ext"]["pid"] not in {ext["pid"] for ext in exts[-1].values()}:
+                self.assertEqual(vm["ext"].get("smt_shared_vcpus_sampled"), 0, "it stood still")
 
     def test_exits_are_those_that_kvm_counts(self):
         self.assertIn("counted", self.boot.kvm, "the guest of KVM did not run")

@@ -39,6 +39,10 @@ class Results(unittest.TextTestResult):
         if err is not None:
             self.passed[test.id().rpartition(".")[2]] = False
 
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.passed[test.id().rpartition(".")[2]] = None
+
     def addError(self, test, err):
         super().addError(test, err)
         self.passed[test.id().rpartition(".")[2]] = False
