@@ -42,37 +42,44 @@ static __always_inline void end_unseen(const struct vp_request* request, __u64 n
 /* In the submitter's context, where it is a VM's thread: so its requests are known as its own
  * whoever issues them. What others submit (a kernel thread that writes back) waits for its issue.
  */
-static __always_inline int queue(__u64 key, struct bio* bio, unsigned int op,
-                                 struct gendisk* disk) {
+static __always_inline int queue(struct task_struct* task, __u64 key, struct bio* bio,
+                                 unsigned int op, struct gendisk* disk) {
     struct vp_owner owner = {};
     struct vp_request request = {.queued_ns = bpf_ktime_get_ns(), .op = op};
-    if (op >= REQ_OP_DRV_IN || !bio || !owner_of(bio, &owner)) return 0;
+    if (op >= REQ_OP_DRV_IN || !bio || !owner_of(task, bio, &owner)) return 0;
     if (!device_of_disk(disk, &request.dev)) return 0;
     struct vp_block* block = block_of(owner.start_ns, owner.tgid, request.dev);
     if (!block) return 0;
     request.start_ns = owner.start_ns;
     request.tgid = owner.tgid;
     look_at_device(&request, block);
+    if (!bpf_map_update_elem(&requests, &key, &request, BPF_NOEXIST)) return 0;
     struct vp_request* stale = bpf_map_lookup_elem(&requests, &key);
-    if (stale && stale->issued_ns) { /* its end was not seen, and the kernel uses it again */
+    if (!stale) {
+        count_failure(requests_full);
+        return 0;
+    }
+    if (stale->issued_ns) { /* its end was not seen, and the kernel uses it again */
         struct vp_request was = *stale;
         end_unseen(&was, request.queued_ns);
     }
-    if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) count_failure(requests_full);
+    *stale = request;
     return 0;
 }
 
 SEC("tp_btf/block_io_start")
 int BPF_PROG(vp_io_start, struct request* rq) {
-    if (!bpf_task_storage_get(&thread_slots, bpf_get_current_task_btf(), 0, 0)) return 0;
-    return queue((__u64)rq, rq->bio, rq->cmd_flags & REQ_OP_MASK, rq->q->disk);
+    struct task_struct* task = bpf_get_current_task_btf();
+    if (!is_vms_thread(task)) return 0;
+    return queue(task, (__u64)rq, rq->bio, rq->cmd_flags & REQ_OP_MASK, rq->q->disk);
 }
 
 /* Before 6.5: the bio has got its request, but which is not said. */
 SEC("tp_btf/block_getrq")
 int BPF_PROG(vp_getrq, struct bio* bio) {
-    if (!bpf_task_storage_get(&thread_slots, bpf_get_current_task_btf(), 0, 0)) return 0;
-    return queue((__u64)bio, bio, bio->bi_opf & REQ_OP_MASK, bio->bi_bdev->bd_disk);
+    struct task_struct* task = bpf_get_current_task_btf();
+    if (!is_vms_thread(task)) return 0;
+    return queue(task, (__u64)bio, bio, bio->bi_opf & REQ_OP_MASK, bio->bi_bdev->bd_disk);
 }
 
 /* It goes on as a part of another request. */
@@ -211,8 +218,11 @@ static __always_inline bool begin(struct request* rq, struct vp_request* request
     struct vp_owner owner = {};
     if (take_queued_bio(rq, request)) return true;
     struct cgroup_subsys_state* css = css_of(rq->bio);
-    if (!(css && owner_by_cgroup(css, &owner)) && (queued_is_seen || !owner_by_task(css, &owner))) {
-        return false;
+    if (!css || !owner_by_cgroup(css, &owner)) {
+        struct task_struct* task = bpf_get_current_task_btf();
+        if (queued_is_seen || !is_vms_thread(task) || !owner_by_task(task, css, &owner)) {
+            return false;
+        }
     }
     if (!device_of(rq, &request->dev)) return false;
     request->queued_ns = now_ns;

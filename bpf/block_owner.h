@@ -27,10 +27,8 @@ static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, str
 /* For VMs that share a cgroup with others (a qemu started by hand), so that only the submitter
  * tells them apart. The current task may be at work for others (it runs the queue, or flushes
  * pages): only where the request is of its own cgroup is it taken for its own. */
-static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struct vp_owner* out) {
-    struct task_struct* task = bpf_get_current_task_btf();
-    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, task, 0, 0);
-    if (!slot) return false;
+static __always_inline bool owner_by_task(struct task_struct* task, struct cgroup_subsys_state* css,
+                                          struct vp_owner* out) {
     if (css) {
         struct css_set* set = task->cgroups;
         struct cgroup_subsys_state* own = 0;
@@ -46,10 +44,16 @@ static __always_inline bool owner_by_task(struct cgroup_subsys_state* css, struc
     return true;
 }
 
-/* In the context of the thread that submits the bio. Its own first, which most are. */
-static __always_inline bool owner_of(struct bio* bio, struct vp_owner* out) {
+/* Whether it is a thread of a VM. */
+static __always_inline bool is_vms_thread(struct task_struct* task) {
+    return task->bpf_storage && bpf_task_storage_get(&thread_slots, task, 0, 0);
+}
+
+/* In the context of the VM's thread that submits the bio. Its own first, which most are. */
+static __always_inline bool owner_of(struct task_struct* task, struct bio* bio,
+                                     struct vp_owner* out) {
     struct cgroup_subsys_state* css = css_of(bio);
-    return owner_by_task(css, out) || (css && owner_by_cgroup(css, out));
+    return owner_by_task(task, css, out) || (css && owner_by_cgroup(css, out));
 }
 
 static __always_inline bool device_of_disk(struct gendisk* disk, __u32* dev) {

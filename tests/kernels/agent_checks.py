@@ -1,0 +1,75 @@
+"""The agent itself: that nothing is missing, and that one that is killed is followed by another."""
+
+from kernel_case import (CPU_PERCENT, FLUSHES, READ_SECTORS, SECTOR, WRITES, WRITTEN_SECTORS,
+                         KernelCase, figure)
+
+
+class Agent(KernelCase):
+    def test_it_is_ebpf_and_nothing_is_missing(self):
+        for name, frames in self.boot.frames.items():
+            self.assertGreater(len(frames), 5, name)
+            for frame in frames:
+                self.assertEqual(frame["ext"]["source"], "ebpf", self.boot.logs[name])
+                self.assertNotIn("missing", frame["ext"])
+        self.assertEqual(self.boot.words["agent-exit"], "0", self.boot.logs["again"])
+
+    def test_nothing_found_no_place_and_no_completion_was_lost(self):
+        for name, frames in self.boot.frames.items():
+            cost = frames[-1]["ext"]["self"]
+            print(f"  {name}: {cost}")
+            self.assertEqual(cost["update_failures"], 0)
+            self.assertEqual(cost["lost_completions"], 0)
+
+    def test_the_agent_mounts_bpffs_and_pins_its_counters_there(self):
+        kind, *pins = self.boot.words["bpffs"].split()
+        self.assertEqual(kind, "bpf")
+        for name in ("vms", "threads", "waits", "ended_waits", "culprits", "vm_block", "requests",
+                     "devices", "vm_exits", "cgroups", "failures", "agents"):
+            self.assertIn(name, pins)
+
+    def test_counters_of_cpu_lose_nothing_while_there_is_no_agent(self):
+        for name in ("load", "burn", "reader", "cached", "second"):
+            with self.subTest(name):
+                new = name == "second"  # born after the other marks
+                want = (self.boot.machines["resumed"][name].run_ns if new else
+                        self.kernel_grown(name, "counted", "resumed", "run_ns"))
+                got = (self.boot.vm("resumed", name)["ext"]["cpu_ns"] if new else
+                       self.grown(name, "counted", "resumed", "cpu_ns"))
+                self.near(f"{name} cpu_ns over the gap", got, want, CPU_PERCENT)
+                if not new:
+                    # The same instant, by clocks that are read anew: not the later start.
+                    self.assertLess(abs(self.grown(name, "counted", "resumed", "since")), 10**9)
+        # Of threads that were born and died meanwhile nobody knows; no more than that is lost.
+        got = self.grown("churn", "counted", "resumed", "cpu_ns")
+        want = self.kernel_grown("churn", "counted", "resumed", "cgroup_us") * 1000
+        figure("churn cpu_ns over the gap", got, want)
+        self.assertGreater(got, 0)
+        self.assertLessEqual(got, want * (1 + CPU_PERCENT / 100))
+
+    def test_the_second_agent_counts_on(self):
+        for name in ("load", "burn", "reader", "cached", "second"):
+            with self.subTest(name):
+                self.near(f"{name} cpu_ns", self.grown(name, "resumed", "end", "cpu_ns"),
+                          self.kernel_grown(name, "resumed", "end", "run_ns"), CPU_PERCENT)
+        self.near("churn cpu_ns", self.grown("churn", "resumed", "end", "cpu_ns"),
+                  self.kernel_grown("churn", "resumed", "end", "cgroup_us") * 1000, CPU_PERCENT)
+
+        reads, writes, flushes = (self.disk("vda", "resumed", "end", field)
+                                  for field in (READ_SECTORS, WRITES, FLUSHES))
+        self.check_block("reader", "vda", "resumed", "end", read_bytes=reads * SECTOR)
+        self.check_block("second", "vda", "resumed", "end", write_ops=writes - flushes,
+                         flush_ops=flushes)
+        written = self.disk("vdb", "resumed", "end", WRITTEN_SECTORS) * SECTOR
+        self.check_block("cached", "vdb", "resumed", "end", write_bytes=written)
+
+    def test_block_counters_go_on_where_the_first_agent_left_them(self):
+        for name, disk, key in (("reader", "vda", "read_bytes"), ("cached", "vdb", "write_bytes")):
+            before = self.boot.block("counted", name, disk)[key]
+            after = self.boot.block("resumed", name, disk)
+            self.assertGreaterEqual(after[key], before, name)
+            self.assertEqual(after["in_flight"], 0, name)
+
+    def test_a_vm_that_ended_is_gone(self):
+        pid = self.boot.machines["counted"]["writer"].pid
+        for mark in ("resumed", "end"):
+            self.assertNotIn(pid, [vm["ext"]["pid"] for vm in self.boot.seen[mark]["vms"]])
