@@ -359,16 +359,16 @@ Result<std::span<const VmUse>> EbpfSource::read_uses() {
 
 Result<void> EbpfSource::read(SourceReport& report) {
     std::vector<VmCounters> vms = std::move(report.vms);
-    vms.clear();
     report = {};
-    report.vms = std::move(vms);  // the same memory again
+    report.vms = std::move(vms);  // what is there already is written over
     report.missing = missing_;
     if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
     const auto uses = read_uses();
     if (!uses) return uses.error();
     const bool has_waits = read_waits(report, *uses);
     by_vm_.assign(uses->size(), nullptr);
-    report.vms.reserve(uses->size());  // they stay where they are
+    report.vms.resize(uses->size());  // they stay where they are
+    std::size_t count = 0;
     const std::uint64_t now = boot_clock_ns();
     for (std::size_t i = 0; i < uses->size(); ++i) {
         const VmUse& vm = (*uses)[i];
@@ -382,7 +382,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
         highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
         highest.switches = std::max(highest.switches, vm.use.switches);
-        VmCounters& counters = report.vms.emplace_back();
+        VmCounters& counters = report.vms[count++];
         by_vm_[i] = &counters;
         counters.process = key;
         counters.since_ns = boot_to_epoch_ns_ + vm.vm.since_ns;
@@ -394,9 +394,17 @@ Result<void> EbpfSource::read(SourceReport& report) {
         counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
                                       vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
         if (has_waits) {
-            counters.wait = found->second.waits.advance(waits_[i], culprits_.of(vm.tgid));
+            if (!counters.wait) counters.wait.emplace();
+            found->second.waits.advance(waits_[i], culprits_.of(vm.tgid), *counters.wait);
+        } else {
+            counters.wait.reset();
         }
+        // Those that had any get theirs below.
+        counters.block.reset();
+        counters.block_ahead.clear();
+        counters.kvm.reset();
     }
+    report.vms.resize(count);
     report_block(report);
     report_kvm(report);
     report_vcpus();

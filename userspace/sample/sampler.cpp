@@ -55,7 +55,6 @@ Sampler::Sampler(const Options& options, VmSource& source, const LibvirtWatch* l
 wire::Frame& Sampler::sample() {
     const auto begin = steady_clock::now();
     frame_.host = {};
-    frame_.vms.clear();
     wire::Host& host = frame_.host;
     host.name = options_.name;
     host.time = std::chrono::duration<double>(system_clock::now().time_since_epoch()).count();
@@ -77,7 +76,7 @@ wire::Frame& Sampler::sample() {
         snapshot = libvirt_->snapshot();
         if (const auto reason = libvirt_->status(begin)) missing_["libvirt"] = *reason;
     }
-    auto domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
+    const auto& domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
     uuids_.clear();
     const auto waited = [](const VmCounters& vm) { return !vm.block_ahead.empty(); };
     if (std::ranges::any_of(report_.vms, waited)) {  // then they are asked for
@@ -85,8 +84,9 @@ wire::Frame& Sampler::sample() {
             if (domain.process) uuids_[*domain.process] = domain.uuid;
         }
     }
-    for (auto& domain : domains)
-        frame_.vms.push_back(to_vm(domain, begin));
+    frame_.vms.resize(domains.size());  // what is there already is written over
+    for (std::size_t i = 0; i < domains.size(); ++i)
+        say(domains[i], begin, frame_.vms[i]);
     name_culprits();
     ext.missing.merge(missing_);
 
@@ -184,30 +184,32 @@ void Sampler::name_culprits() {
     }
 }
 
-// Takes what it needs out of the domain and out of the report.
-wire::Vm Sampler::to_vm(Domain& domain, steady_clock::time_point now) const {
-    wire::Vm vm;
-    vm.name = std::move(domain.name);
-    vm.uuid = std::move(domain.uuid);
+// Says all of `vm` anew; what memory its lists have serves again. Takes the figures of block and
+// KVM out of the report.
+void Sampler::say(const Domain& domain, steady_clock::time_point now, wire::Vm& vm) const {
+    vm.name = domain.name;
+    vm.uuid = domain.uuid;
     vm.state = domain.state;
     vm.ram = domain.ram_kib;
     vm.maxram = domain.max_ram_kib;
-    auto& ext = vm.ext.emplace();
+    vm.cpu.reset();
+    const auto counters = domain.process ? counters_.find(*domain.process) : counters_.end();
+    if (!vm.ext || counters == counters_.end()) vm.ext.emplace();  // nothing of before stays
+    auto& ext = *vm.ext;
     ext.vcpus = domain.vcpus;
     if (!domain.process) {
         // What does not run uses none. One that libvirt sees run and we do not: unknown.
         const bool runs =
             vm.state != wire::DomainState::shut_off && vm.state != wire::DomainState::crashed;
         if (!runs) vm.cpu = 0;
-        return vm;
+        return;
     }
     ext.pid = static_cast<std::uint64_t>(domain.process->pid);
     ext.start = domain.start_ns;
     ext.rss_bytes = domain.rss_bytes;
     ext.major_faults = domain.major_faults;
     ext.cgroup = cgroups_.figures(*domain.process, now);
-    const auto counters = counters_.find(*domain.process);
-    if (counters == counters_.end()) return vm;
+    if (counters == counters_.end()) return;
     vm.cpu = rates_.cpu_percent(*domain.process, domain.vcpus.value_or(1));
     VmCounters& figures = *counters->second;
     ext.since = figures.since_ns;
@@ -220,12 +222,16 @@ wire::Vm Sampler::to_vm(Domain& domain, steady_clock::time_point now) const {
     for (const auto& culprit : figures.block_ahead)
         name_culprit(culprit, *ext.block);
     ext.role = figures.role;
-    ext.vcpu = std::move(figures.vcpu);
+    ext.vcpu = figures.vcpu;
     ext.smt_shared_vcpus_sampled = figures.smt_shared_vcpus_sampled;
     if (figures.wait) {
-        ext.wait = std::move(figures.wait->wait);
+        ext.wait = figures.wait->wait;
         ext.cpu_moves = figures.wait->moves;
         ext.node_moves = figures.wait->node_moves;
+    } else {
+        ext.wait.reset();
+        ext.cpu_moves.reset();
+        ext.node_moves.reset();
     }
     // /proc knows bytes alone; what libvirt knows of each disk is more, where it is there.
     if (source_.name() == "proc" && !domain.libvirt_block.empty()) {
@@ -233,7 +239,6 @@ wire::Vm Sampler::to_vm(Domain& domain, steady_clock::time_point now) const {
         ext.block->insert(ext.block->end(), domain.libvirt_block.begin(),
                           domain.libvirt_block.end());
     }
-    return vm;
 }
 
 }  // namespace virtpulse::agent

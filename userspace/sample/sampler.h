@@ -35,7 +35,7 @@ class Sampler {
     void find_processes();
     void read_counters();
     void name_culprits();
-    [[nodiscard]] wire::Vm to_vm(Domain& domain, std::chrono::steady_clock::time_point now) const;
+    void say(const Domain& domain, std::chrono::steady_clock::time_point now, wire::Vm& vm) const;
     void name_culprit(const BlockCulprit& culprit, std::vector<wire::BlockCounters>& blocks) const;
 
     Options options_;
