@@ -1,6 +1,7 @@
 #include "userspace/inventory/domain_list.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -92,9 +93,8 @@ const std::vector<Domain>& DomainList::merge(std::span<const QemuProcess> proces
     note_ends(processes, snapshot, now);
     std::vector<Unclaimed> by_uuid;
     by_uuid.reserve(processes.size());
-    for (const auto& process : processes)
-        by_uuid.push_back({process.guest.uuid, &process});
-    std::ranges::sort(by_uuid, {}, &Unclaimed::uuid);
+    for (const auto place : by_uuid_)
+        by_uuid.push_back({processes[place].guest.uuid, &processes[place]});
 
     count_ = 0;
     if (snapshot != nullptr) {
@@ -127,29 +127,31 @@ const std::vector<Domain>& DomainList::merge(std::span<const QemuProcess> proces
     return domains_;
 }
 
-// Whether `processes`, mostly in their order, are those noted.
 bool DomainList::are_living(std::span<const QemuProcess> processes) const {
-    auto known = living_.begin();
-    for (const auto& process : processes) {
-        if (process.guest.uuid.empty()) continue;
-        if (known == living_.end() || known->first != process.key) return false;
-        ++known;
+    return std::ranges::equal(processes, living_, {}, &QemuProcess::key, &Living::process);
+}
+
+void DomainList::note_living(std::span<const QemuProcess> processes, std::chrono::nanoseconds now) {
+    std::set<ProcessKey> living;
+    for (const auto& process : processes)
+        living.insert(process.key);
+    for (const auto& [process, uuid] : living_) {
+        if (!uuid.empty() && !living.contains(process)) ended_[uuid] = now;
     }
-    return known == living_.end();
+    living_.clear();
+    by_uuid_.clear();
+    for (const auto& process : processes) {
+        by_uuid_.push_back(living_.size());
+        living_.push_back({process.key, process.guest.uuid});
+    }
+    std::ranges::sort(by_uuid_, {}, [this](std::size_t place) -> const std::string& {
+        return living_[place].uuid;
+    });
 }
 
 void DomainList::note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
                            std::chrono::nanoseconds now) {
-    if (!are_living(processes)) {
-        std::map<ProcessKey, std::string> living;
-        for (const auto& process : processes) {
-            if (!process.guest.uuid.empty()) living.emplace(process.key, process.guest.uuid);
-        }
-        for (const auto& [key, uuid] : living_) {
-            if (!living.contains(key)) ended_[uuid] = now;
-        }
-        living_ = std::move(living);
-    }
+    if (!are_living(processes)) note_living(processes, now);
     if (snapshot == nullptr) {
         ended_.clear();
         return;

@@ -57,6 +57,7 @@ class DomainList {
 
   private:
     [[nodiscard]] bool are_living(std::span<const QemuProcess> processes) const;
+    void note_living(std::span<const QemuProcess> processes, std::chrono::nanoseconds now);
     void note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
                    std::chrono::nanoseconds now);
     [[nodiscard]] bool has_ended(const std::string& uuid, const LibvirtSnapshot& snapshot) const;
@@ -64,7 +65,12 @@ class DomainList {
     void set_from_process(const QemuProcess& process, Domain& domain) const;
 
     std::string machine_id_;
-    std::map<ProcessKey, std::string> living_;               // to uuid
+    struct Living {
+        ProcessKey process;
+        std::string uuid;
+    };
+    std::vector<Living> living_;                             // the processes of the last call
+    std::vector<std::size_t> by_uuid_;                       // places in it
     std::map<std::string, std::chrono::nanoseconds> ended_;  // uuid to when
     std::vector<Domain> domains_;
     std::size_t count_ = 0;  // of them that this call of merge() has

@@ -77,16 +77,13 @@ wire::Frame& Sampler::sample() {
         if (const auto reason = libvirt_->status(begin)) missing_["libvirt"] = *reason;
     }
     const auto& domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
-    uuids_.clear();
-    const auto waited = [](const VmCounters& vm) { return !vm.block_ahead.empty(); };
-    if (std::ranges::any_of(report_.vms, waited)) {  // then they are asked for
-        for (const auto& domain : domains) {
-            if (domain.process) uuids_[*domain.process] = domain.uuid;
-        }
-    }
     frame_.vms.resize(domains.size());  // what is there already is written over
-    for (std::size_t i = 0; i < domains.size(); ++i)
+    running_.clear();
+    for (std::size_t i = 0; i < domains.size(); ++i) {
         say(domains[i], begin, frame_.vms[i]);
+        if (domains[i].process) running_.emplace_back(*domains[i].process, &frame_.vms[i]);
+    }
+    std::ranges::sort(running_);
     name_culprits();
     ext.missing.merge(missing_);
 
@@ -131,13 +128,48 @@ void Sampler::read_counters() {
     for (const auto& [what, why] : report_.missing)
         missing_[what] = why;
     for (auto& vm : report_.vms)
-        counters_[vm.process] = &vm;
+        counters_.emplace_back(vm.process, &vm);
+    std::ranges::sort(counters_);
     rates_.advance(report_.vms, last_ ? std::optional<nanoseconds>(now - *last_) : std::nullopt);
     last_ = now;
 }
 
-void Sampler::name_culprit(const BlockCulprit& culprit,
-                           std::vector<wire::BlockCounters>& blocks) const {
+// Null where there is none.
+template <class Value>
+Value Sampler::find(const ByKey<Value>& rows, const ProcessKey& process) {
+    const auto at =
+        std::ranges::lower_bound(rows, process, {}, [](const auto& row) { return row.first; });
+    return at != rows.end() && at->first == process ? at->second : nullptr;
+}
+
+// Of a VM that waited the source knows which processes had the CPU or the disk; here they have
+// names.
+void Sampler::name_culprits() {
+    for (auto& figures : report_.vms) {
+        const bool waited = figures.wait && !figures.wait->culprits.empty();
+        if (!waited && figures.block_ahead.empty()) continue;
+        wire::Vm* const victim = find(running_, figures.process);
+        if (victim == nullptr) continue;
+        if (waited) name_waits(figures.wait->culprits, *victim->ext->wait);
+        for (const auto& culprit : figures.block_ahead)
+            name_block(culprit, *victim->ext->block);
+    }
+}
+
+void Sampler::name_waits(std::vector<WaitCulprit>& culprits, wire::WaitExt& wait) const {
+    for (auto& [culprit, pid] : culprits) {
+        auto& named = wait.culprits.emplace_back(std::move(culprit));
+        if (pid == 0) continue;
+        const auto key = static_cast<pid_t>(pid);
+        const auto vm = std::ranges::lower_bound(running_, key, {},
+                                                 [](const auto& row) { return row.first.pid; });
+        const bool is_known = vm != running_.end() && vm->first.pid == key;
+        named.name = is_known ? vm->second->name : "pid " + std::to_string(pid);
+    }
+}
+
+void Sampler::name_block(const BlockCulprit& culprit,
+                         std::vector<wire::BlockCounters>& blocks) const {
     const auto block = std::ranges::find(blocks, culprit.device, &wire::BlockCounters::device);
     if (block == blocks.end()) return;
     std::string who = "others";
@@ -146,9 +178,7 @@ void Sampler::name_culprit(const BlockCulprit& culprit,
     } else if (culprit.kind == BlockCulprit::Kind::nobody) {
         who = "nobody";
     } else if (culprit.kind == BlockCulprit::Kind::vm) {
-        if (const auto uuid = uuids_.find(culprit.process); uuid != uuids_.end()) {
-            who = uuid->second;
-        }
+        if (const wire::Vm* vm = find(running_, culprit.process)) who = vm->uuid;
     }
     // VMs that are gone are others too, which may be there already.
     const auto known = std::ranges::find(block->ahead, who, &wire::BlockAhead::who);
@@ -156,31 +186,6 @@ void Sampler::name_culprit(const BlockCulprit& culprit,
         known->ns += culprit.ns;
     } else {
         block->ahead.push_back({std::move(who), culprit.ns});
-    }
-}
-
-// Of a VM that waited the source knows which processes had the CPU; here they have names.
-void Sampler::name_culprits() {
-    std::vector<std::pair<std::uint64_t, wire::Vm*>> by_pid;
-    for (auto& vm : frame_.vms) {
-        if (vm.ext->pid) by_pid.emplace_back(*vm.ext->pid, &vm);
-    }
-    std::ranges::sort(by_pid);
-    const auto vm_of = [&](std::uint64_t pid) -> wire::Vm* {
-        const auto at =
-            std::ranges::lower_bound(by_pid, pid, {}, [](auto& vm) { return vm.first; });
-        return at != by_pid.end() && at->first == pid ? at->second : nullptr;
-    };
-    for (auto& figures : report_.vms) {
-        if (!figures.wait || figures.wait->culprits.empty()) continue;
-        wire::Vm* const victim = vm_of(static_cast<std::uint64_t>(figures.process.pid));
-        if (victim == nullptr || !victim->ext->wait) continue;
-        for (auto& [culprit, pid] : figures.wait->culprits) {
-            auto& named = victim->ext->wait->culprits.emplace_back(std::move(culprit));
-            if (pid == 0) continue;
-            const wire::Vm* const vm = vm_of(pid);
-            named.name = vm != nullptr ? vm->name : "pid " + std::to_string(pid);
-        }
     }
 }
 
@@ -193,8 +198,8 @@ void Sampler::say(const Domain& domain, steady_clock::time_point now, wire::Vm& 
     vm.ram = domain.ram_kib;
     vm.maxram = domain.max_ram_kib;
     vm.cpu.reset();
-    const auto counters = domain.process ? counters_.find(*domain.process) : counters_.end();
-    if (!vm.ext || counters == counters_.end()) vm.ext.emplace();  // nothing of before stays
+    VmCounters* const counters = domain.process ? find(counters_, *domain.process) : nullptr;
+    if (!vm.ext || counters == nullptr) vm.ext.emplace();  // nothing of before stays
     auto& ext = *vm.ext;
     ext.vcpus = domain.vcpus;
     if (!domain.process) {
@@ -209,9 +214,9 @@ void Sampler::say(const Domain& domain, steady_clock::time_point now, wire::Vm& 
     ext.rss_bytes = domain.rss_bytes;
     ext.major_faults = domain.major_faults;
     ext.cgroup = cgroups_.figures(*domain.process, now);
-    if (counters == counters_.end()) return;
+    if (counters == nullptr) return;
     vm.cpu = rates_.cpu_percent(*domain.process, domain.vcpus.value_or(1));
-    VmCounters& figures = *counters->second;
+    VmCounters& figures = *counters;
     ext.since = figures.since_ns;
     ext.threads = figures.threads;
     ext.cpu_ns = figures.cpu_ns;
@@ -219,8 +224,6 @@ void Sampler::say(const Domain& domain, steady_clock::time_point now, wire::Vm& 
     ext.switches = figures.switches;
     ext.block = std::move(figures.block);
     ext.kvm = std::move(figures.kvm);
-    for (const auto& culprit : figures.block_ahead)
-        name_culprit(culprit, *ext.block);
     ext.role = figures.role;
     ext.vcpu = figures.vcpu;
     ext.smt_shared_vcpus_sampled = figures.smt_shared_vcpus_sampled;
