@@ -134,13 +134,13 @@ class OddVmsTest(unittest.TestCase):
                     clock = sum(schedstats_ns(pid).values())
                 vm = sample.vm(name)  # one, not two
                 self.assertEqual((vm["uuid"], vm["ext"]["pid"]), (its_uuid, pid))
-                self.assertLessEqual(abs(percent_off(vm["ext"]["cpu_ns"], clock)), BOUND_PERCENT)
+                self.assertLessEqual(abs(percent_off(vm["ext"]["cpu_ns"], clock)), BOUND_PERCENT,
+                                     "not this run's own")
                 runs.append(vm["ext"])
         first, second = runs
         self.assertNotEqual(first["pid"], second["pid"])
         self.assertGreater(second["start"], first["start"])
         self.assertGreater(second["since"], first["since"])
-        self.assertLess(second["cpu_ns"], first["cpu_ns"], "the first run's is in the second's")
         for sample in self.agent.samples.all:
             for vm in sample.named(name):
                 if vm["cpu"] is not None:

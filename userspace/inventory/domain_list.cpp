@@ -1,6 +1,7 @@
 #include "userspace/inventory/domain_list.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -27,8 +28,7 @@ bool is_younger(const QemuProcess& process, const LibvirtSnapshot& snapshot) {
     return std::chrono::nanoseconds(process.start_ns) > snapshot.taken_since_boot + clock_tick;
 }
 
-Domain from_libvirt(const LibvirtDomain& known) {
-    Domain domain;
+void set_from_libvirt(const LibvirtDomain& known, Domain& domain) {
     domain.name = known.name;
     domain.uuid = known.uuid;
     domain.state = known.state;
@@ -37,12 +37,11 @@ Domain from_libvirt(const LibvirtDomain& known) {
     domain.max_ram_kib = known.max_ram_kib;
     domain.libvirt_cpu_ns = known.cpu_ns;
     domain.libvirt_block = known.block;
-    return domain;
 }
 
 void drop_figures(Domain& domain) {
     domain.libvirt_cpu_ns.reset();
-    domain.libvirt_block.clear();
+    domain.libvirt_block = {};
 }
 
 void set_process(const QemuProcess& process, Domain& domain) {
@@ -78,21 +77,30 @@ const QemuProcess* claim(std::vector<Unclaimed>& by_uuid, const LibvirtDomain& d
 
 }  // namespace
 
-std::vector<Domain> DomainList::merge(std::span<const QemuProcess> processes,
-                                      const LibvirtSnapshot* snapshot,
-                                      std::chrono::nanoseconds now) {
+// As new, but for the memory of its texts, which the domain has that was there at the last call.
+Domain& DomainList::next() {
+    if (count_ == domains_.size()) domains_.emplace_back();
+    Domain& domain = domains_[count_++];
+    Domain fresh;
+    fresh.name.swap(domain.name);
+    fresh.uuid.swap(domain.uuid);
+    return domain = std::move(fresh);
+}
+
+const std::vector<Domain>& DomainList::merge(std::span<const QemuProcess> processes,
+                                             const LibvirtSnapshot* snapshot,
+                                             std::chrono::nanoseconds now) {
     note_ends(processes, snapshot, now);
     std::vector<Unclaimed> by_uuid;
     by_uuid.reserve(processes.size());
-    for (const auto& process : processes)
-        by_uuid.push_back({process.guest.uuid, &process});
-    std::ranges::sort(by_uuid, {}, &Unclaimed::uuid);
+    for (const auto place : by_uuid_)
+        by_uuid.push_back({processes[place].guest.uuid, &processes[place]});
 
-    std::vector<Domain> domains;
-    domains.reserve(processes.size());
+    count_ = 0;
     if (snapshot != nullptr) {
         for (const auto& known : snapshot->domains) {
-            auto& domain = domains.emplace_back(from_libvirt(known));
+            auto& domain = next();
+            set_from_libvirt(known, domain);
             const auto* process = claim(by_uuid, known);
             if (process == nullptr) {
                 if (is_active(known.state) && has_ended(known.uuid, *snapshot))
@@ -108,39 +116,42 @@ std::vector<Domain> DomainList::merge(std::span<const QemuProcess> processes,
         }
     }
     for (const auto& [uuid, process] : by_uuid) {
-        if (process != nullptr) domains.push_back(from_process(*process));
+        if (process != nullptr) set_from_process(*process, next());
     }
+    domains_.resize(count_);
     const auto is_before = [](const Domain& a, const Domain& b) {
         return std::tie(a.name, a.uuid, a.process) < std::tie(b.name, b.uuid, b.process);
     };
     // Where libvirt knows all of them they are.
-    if (!std::ranges::is_sorted(domains, is_before)) std::ranges::sort(domains, is_before);
-    return domains;
+    if (!std::ranges::is_sorted(domains_, is_before)) std::ranges::sort(domains_, is_before);
+    return domains_;
 }
 
-// Whether `processes`, mostly in their order, are those noted.
 bool DomainList::are_living(std::span<const QemuProcess> processes) const {
-    auto known = living_.begin();
-    for (const auto& process : processes) {
-        if (process.guest.uuid.empty()) continue;
-        if (known == living_.end() || known->first != process.key) return false;
-        ++known;
+    return std::ranges::equal(processes, living_, {}, &QemuProcess::key, &Living::process);
+}
+
+void DomainList::note_living(std::span<const QemuProcess> processes, std::chrono::nanoseconds now) {
+    std::set<ProcessKey> living;
+    for (const auto& process : processes)
+        living.insert(process.key);
+    for (const auto& [process, uuid] : living_) {
+        if (!uuid.empty() && !living.contains(process)) ended_[uuid] = now;
     }
-    return known == living_.end();
+    living_.clear();
+    by_uuid_.clear();
+    for (const auto& process : processes) {
+        by_uuid_.push_back(living_.size());
+        living_.push_back({process.key, process.guest.uuid});
+    }
+    std::ranges::sort(by_uuid_, {}, [this](std::size_t place) -> const std::string& {
+        return living_[place].uuid;
+    });
 }
 
 void DomainList::note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
                            std::chrono::nanoseconds now) {
-    if (!are_living(processes)) {
-        std::map<ProcessKey, std::string> living;
-        for (const auto& process : processes) {
-            if (!process.guest.uuid.empty()) living.emplace(process.key, process.guest.uuid);
-        }
-        for (const auto& [key, uuid] : living_) {
-            if (!living.contains(key)) ended_[uuid] = now;
-        }
-        living_ = std::move(living);
-    }
+    if (!are_living(processes)) note_living(processes, now);
     if (snapshot == nullptr) {
         ended_.clear();
         return;
@@ -161,8 +172,7 @@ bool DomainList::has_ended(const std::string& uuid, const LibvirtSnapshot& snaps
     return end != ended_.end() && snapshot.taken_since_boot <= end->second + libvirt_lags_by;
 }
 
-Domain DomainList::from_process(const QemuProcess& process) const {
-    Domain domain;
+void DomainList::set_from_process(const QemuProcess& process, Domain& domain) const {
     domain.name =
         process.guest.name.empty() ? "qemu-" + std::to_string(process.key.pid) : process.guest.name;
     domain.uuid = process.guest.uuid.empty()
@@ -170,7 +180,6 @@ Domain DomainList::from_process(const QemuProcess& process) const {
                       : process.guest.uuid;
     domain.state = DomainState::running;
     set_process(process, domain);
-    return domain;
 }
 
 }  // namespace virtpulse::agent

@@ -30,7 +30,7 @@ struct Domain {
     std::optional<std::uint64_t> rss_bytes;     // of the process
     std::optional<std::uint64_t> major_faults;  // likewise
     std::optional<std::uint64_t> libvirt_cpu_ns;
-    std::vector<wire::BlockCounters> libvirt_block;
+    std::span<const wire::BlockCounters> libvirt_block;  // in the snapshot
 };
 
 // No I/O. Remembers which processes there were, because a domain whose process ended after libvirt
@@ -51,19 +51,29 @@ class DomainList {
 
     // `snapshot` is null where libvirt never answered; it may be of any age. `now` is the time
     // since the host booted at which `processes` were looked at. By name, then uuid, then process.
-    std::vector<Domain> merge(std::span<const QemuProcess> processes,
-                              const LibvirtSnapshot* snapshot, std::chrono::nanoseconds now);
+    // Valid until the next call, and as long as the snapshot is.
+    const std::vector<Domain>& merge(std::span<const QemuProcess> processes,
+                                     const LibvirtSnapshot* snapshot, std::chrono::nanoseconds now);
 
   private:
     [[nodiscard]] bool are_living(std::span<const QemuProcess> processes) const;
+    void note_living(std::span<const QemuProcess> processes, std::chrono::nanoseconds now);
     void note_ends(std::span<const QemuProcess> processes, const LibvirtSnapshot* snapshot,
                    std::chrono::nanoseconds now);
     [[nodiscard]] bool has_ended(const std::string& uuid, const LibvirtSnapshot& snapshot) const;
-    [[nodiscard]] Domain from_process(const QemuProcess& process) const;
+    Domain& next();
+    void set_from_process(const QemuProcess& process, Domain& domain) const;
 
     std::string machine_id_;
-    std::map<ProcessKey, std::string> living_;               // to uuid
+    struct Living {
+        ProcessKey process;
+        std::string uuid;
+    };
+    std::vector<Living> living_;                             // the processes of the last call
+    std::vector<std::size_t> by_uuid_;                       // places in it
     std::map<std::string, std::chrono::nanoseconds> ended_;  // uuid to when
+    std::vector<Domain> domains_;
+    std::size_t count_ = 0;  // of them that this call of merge() has
 };
 
 }  // namespace virtpulse::agent

@@ -11,28 +11,12 @@ namespace virtpulse::agent {
 
 void ProcessTable::update(std::span<const pid_t> candidates, bool all_live) {
     // First, so that a pid that was given to another process is free to be looked at.
-    const std::size_t most_in_turn = std::max(least_in_turn, (entries_.size() + 15) / 16);
-    std::size_t in_turn = 0;
-    pid_t next_turn = 0;  // from the beginning again
-    for (auto entry = entries_.begin(); entry != entries_.end();) {
-        const auto pid = entry->first;
-        if (all_live && std::ranges::binary_search(candidates, pid)) {
-            const bool has_turn = pid >= turn_ && in_turn < most_in_turn;
-            if (!has_turn) {
-                if (pid >= turn_ && next_turn == 0) next_turn = pid;
-                ++entry;
-                continue;
-            }
-            ++in_turn;
-        }
-        entry = refresh(entry->second) ? std::next(entry) : entries_.erase(entry);
-    }
-    turn_ = next_turn;
+    drop_ended(candidates, all_live);
     for (const auto pid : candidates)
         examine(pid);
 
     std::size_t count = 0;
-    for (const auto& [pid, entry] : entries_) {
+    for (const auto& entry : entries_) {
         if (!entry.is_vm) continue;
         if (count == processes_.size()) processes_.emplace_back();
         auto& process = processes_[count++];
@@ -44,8 +28,32 @@ void ProcessTable::update(std::span<const pid_t> candidates, bool all_live) {
     processes_.resize(count);
 }
 
+void ProcessTable::drop_ended(std::span<const pid_t> candidates, bool all_live) {
+    const std::size_t most_in_turn = std::max(least_in_turn, (entries_.size() + 15) / 16);
+    std::size_t in_turn = 0;
+    pid_t next_turn = 0;  // from the beginning again
+    auto kept = entries_.begin();
+    for (auto& entry : entries_) {
+        const auto pid = entry.pid();
+        const bool lives = all_live && std::ranges::binary_search(candidates, pid);
+        const bool has_turn = pid >= turn_ && in_turn < most_in_turn;
+        if (lives && has_turn) ++in_turn;
+        if (lives && !has_turn) {
+            if (pid >= turn_ && next_turn == 0) next_turn = pid;
+        } else if (!refresh(entry)) {
+            continue;
+        }
+        if (&*kept != &entry) *kept = std::move(entry);
+        ++kept;
+    }
+    entries_.erase(kept, entries_.end());
+    turn_ = next_turn;
+}
+
 void ProcessTable::examine(pid_t pid) {
-    if (entries_.contains(pid) || !runs_hypervisor(root_, pid)) return;
+    const auto place = std::ranges::lower_bound(entries_, pid, {}, &Entry::pid);
+    const bool is_known = place != entries_.end() && place->pid() == pid;
+    if (is_known || !runs_hypervisor(root_, pid)) return;
     const auto directory = root_.procfs + "/" + std::to_string(pid);
     Entry entry(pid, directory);
     if (!refresh(entry)) return;
@@ -55,7 +63,7 @@ void ProcessTable::examine(pid_t pid) {
         entry.is_vm = true;
         entry.process.guest = std::move(*guest);
     }
-    entries_.emplace(pid, std::move(entry));
+    entries_.insert(place, std::move(entry));
 }
 
 bool ProcessTable::refresh(Entry& entry) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,14 +49,16 @@ class ProcessTable {
         ReusedFile stat;  // kept open, and so of this very process
         bool is_vm = false;
         QemuProcess process;
+        [[nodiscard]] pid_t pid() const { return process.key.pid; }
     };
 
+    void drop_ended(std::span<const pid_t> candidates, bool all_live);
     void examine(pid_t pid);
     static bool refresh(Entry& entry);
 
     Root root_;
-    std::map<pid_t, Entry> entries_;
-    pid_t turn_ = 0;  // the first whose turn it is
+    std::vector<Entry> entries_;  // by pid
+    pid_t turn_ = 0;              // the first whose turn it is
     std::vector<QemuProcess> processes_;
     std::string buffer_;
 };

@@ -8,14 +8,15 @@
 #include <utility>
 
 #include "base/text.h"
-#include "userspace/probe/culprit_table.h"
+#include "userspace/probe/block_report.h"
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
-#include "userspace/probe/fold_block.h"
 #include "userspace/probe/fold_kvm.h"
 #include "userspace/probe/fold_wait.h"
+#include "userspace/probe/settle.h"
 #include "userspace/probe/vcpu_figures.h"
-#include "userspace/proc/block_devices.h"
+#include "userspace/probe/vm_index.h"
+#include "userspace/probe/wait_report.h"
 #include "userspace/proc/clock.h"
 #include "userspace/proc/cpu_nodes.h"
 #include "userspace/proc/file.h"
@@ -43,26 +44,9 @@ std::uint64_t boot_clock_ns() {
     return static_cast<std::uint64_t>(since_boot().count());
 }
 
-// The kernel's block layer goes by this one, and so do our programs there.
-std::uint64_t monotonic_clock_ns() {
-    return static_cast<std::uint64_t>(
-        std::chrono::nanoseconds(steady_clock::now().time_since_epoch()).count());
-}
-
 std::uint64_t epoch_of_boot_ns() {
     const std::chrono::nanoseconds now = std::chrono::system_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>((now - since_boot()).count());
-}
-
-// /proc says the start of a process in ticks, the kernel's records in nanoseconds.
-std::uint64_t ticks_of(std::uint64_t start_ns) {
-    return start_ns / ticks_to_ns(1);
-}
-
-std::string task_file(const Root& root, std::uint32_t tgid, std::uint32_t tid,
-                      std::string_view name) {
-    return root.procfs + "/" + std::to_string(tgid) + "/task/" + std::to_string(tid) + "/" +
-           std::string(name);
 }
 
 class EbpfSource final : public VmSource {
@@ -74,13 +58,13 @@ class EbpfSource final : public VmSource {
           pins_(std::move(pins)),
           probe_(std::move(probe)),
           search_(std::move(search)),
-          devices_(root_),
           late_kvm_(root_),
           siblings_(read_cpu_siblings(root_)),
           missing_(std::move(missing)),
           has_kvm_(has_kvm),
           measure_programs_(measure_programs),
-          culprits_(probe_.room_of("culprits")) {}
+          waits_(probe_.room_of("culprits")),
+          block_(root_) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
@@ -99,21 +83,18 @@ class EbpfSource final : public VmSource {
         WaitMemory waits;
     };
 
-    Result<void> settle_pinned();
     Result<void> begin_watching(const ProcessKey& process, Watched& watched,
                                 const CgroupMounts& mounts);
     Result<void> assign_cgroups(const ProcessKey& process, Watched& watched,
                                 const CgroupMounts& mounts);
     void stop_watching(const Watched& watched);
+    void report_vms(SourceReport& report, std::span<const VmUse> uses, bool has_waits);
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
-    void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
-    [[nodiscard]] VmCounters* counters_of(std::uint32_t tgid, std::uint64_t start_ns) const;
-    [[nodiscard]] bool is_gone(std::uint32_t tgid) const;
+    void report_failures(SourceReport& report);
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
     void report_vcpus();
-    Result<void> settle_waits(const Takeover& settled);
     Result<void> adopt_late_threads();
     Result<std::span<const VmUse>> read_uses();
     Result<void> housekeeping();
@@ -122,7 +103,6 @@ class EbpfSource final : public VmSource {
     std::optional<PinDirectory> pins_;
     KernelProbe probe_;
     HypervisorSearch search_;
-    BlockDevices devices_;
     LateKvm late_kvm_;
     CpuSiblings siblings_;
     std::map<std::string, std::string> missing_;
@@ -136,85 +116,22 @@ class EbpfSource final : public VmSource {
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
     bool vms_are_read_ = false;  // for the sample that has begun
-    std::vector<BlockRow> block_rows_;
     std::vector<ExitsRow> exits_rows_;
-    std::vector<DeviceRow> device_rows_;
-    std::map<BlockPlace, vp_block> last_block_;
-    BlockAheadSplit ahead_;
-    std::vector<EndedWaitsRow> ended_rows_;
-    WaitSums wait_sums_;
-    std::span<const vp_history> waits_;  // of each VM, as in what fold_ gave
-    std::vector<CulpritRow> culprit_rows_;
-    CulpritTable culprits_;
-    std::optional<std::uint64_t> culprits_full_;  // of vp_failures
-    bool pairs_lost_ = false;                     // since the last sample
+    WaitReport waits_;
+    BlockReport block_;
     steady_clock::time_point next_search_{};
     steady_clock::time_point last_expiry_ = steady_clock::now();
-    bool any_in_flight_ = false;
     bool searched_ = false;  // for the newest candidates: /proc lists the dead too
     bool adopt_due_ = false;
 };
 
-// Puts right what changed in pinned maps while no agent ran. Before attaching: nobody else writes.
-Result<void> EbpfSource::settle_pinned() {
-    if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
-    const auto threads = probe_.threads();
-    const auto settled = take_over(
-        vm_rows_, threads, [this](std::uint32_t tgid, std::uint32_t tid, std::uint64_t start_ns) {
-            auto text = read_file(task_file(root_, tgid, tid, "stat"), buffer_);
-            // A kernel thread that works for the VM is a process of its own.
-            if (!text) text = read_file(task_file(root_, tid, tid, "stat"), buffer_);
-            const auto stat = and_then(text, parse_process_stat);
-            return stat && !stat->is_dead() && stat->start_ticks == ticks_of(start_ns);
-        });
-    if (const auto done = settle_waits(settled); !done) return done;
-    for (const auto place : settled.free_places)
-        threads[place] = {};
-    for (const auto tgid : settled.gone_vms)
-        probe_.remove_vm(tgid);
-    for (const auto& row : settled.vms) {
-        if (const auto replaced = probe_.replace_vm(row.tgid, row.vm); !replaced) return replaced;
-    }
-    probe_.clear_transient();
-    if (const auto read = probe_.read_block(block_rows_); !read) return read;
-    for (auto& row : block_rows_) {
-        // Requests in flight when the last agent ended: their ends were not seen.
-        row.block.in_flight_since = 0;
-        if (const auto replaced = probe_.replace_block(row); !replaced) return replaced;
-    }
-    if (!settled.vms.empty()) {
-        spdlog::info("going on with the counters of {} VMs in {}", settled.vms.size(),
-                     pins_->path());
-    }
-    return {};
-}
-
-// Threads that ended meanwhile leave their waits to their VM; what is of VMs that are gone goes.
-Result<void> EbpfSource::settle_waits(const Takeover& settled) {
-    if (const auto read = probe_.read_ended_waits(ended_rows_); !read) return read;
-    std::map<std::uint32_t, vp_history> ended;
-    for (const auto& [tgid, history] : ended_rows_)
-        ended[tgid] = history;
-    for (const auto& [tgid, place] : settled.ended_places) {
-        add_history(ended[tgid], probe_.waits()[place].all);
-        if (const auto done = probe_.replace_ended_waits({tgid, ended[tgid]}); !done) return done;
-    }
-    if (const auto read = probe_.read_culprits(culprit_rows_); !read) return read;
-    const auto lives = [&](std::uint32_t tgid) {
-        return std::ranges::find(settled.vms, tgid, &VmRow::tgid) != settled.vms.end();
-    };
-    for (const auto& [tgid, history] : ended) {
-        if (!lives(tgid)) probe_.remove_ended_waits(tgid);
-    }
-    for (const auto& [key, culprit] : culprit_rows_) {
-        if (!lives(key.victim) || (key.tgid != 0 && !lives(key.tgid))) probe_.remove_culprit(key);
-    }
-    return {};
-}
-
 Result<void> EbpfSource::start() {
     if (pins_) {
-        if (const auto settled = settle_pinned(); !settled) return settled;
+        const auto settled = settle_pinned(probe_, root_);
+        if (!settled) return settled.error();
+        if (*settled > 0) {
+            spdlog::info("going on with the counters of {} VMs in {}", *settled, pins_->path());
+        }
     }
     const auto agreed = probe_.agree({epoch_of_boot_ns()});
     if (!agreed) return agreed.error();
@@ -258,7 +175,7 @@ Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watc
                                         const CgroupMounts& mounts) {
     const auto tgid = static_cast<std::uint32_t>(process.pid);
     const auto known = std::ranges::find(vm_rows_, tgid, &VmRow::tgid);
-    if (known != vm_rows_.end() && ticks_of(known->vm.start_ns) == process.start_ticks) {
+    if (known != vm_rows_.end() && ns_to_ticks(known->vm.start_ns) == process.start_ticks) {
         watched.start_ns = known->vm.start_ns;
     } else {
         vp_vm fresh{};
@@ -316,7 +233,7 @@ Result<void> EbpfSource::housekeeping() {
     if (std::exchange(adopt_due_, false)) {
         if (const auto adopted = probe_.adopt_threads(); !adopted) return adopted;
     }
-    const auto every = any_in_flight_ ? expire_every_in_flight : expire_every;
+    const auto every = block_.any_in_flight() ? expire_every_in_flight : expire_every;
     if (const auto now = steady_clock::now(); now >= last_expiry_ + every) {
         last_expiry_ = now;
         return probe_.expire_requests();
@@ -329,7 +246,7 @@ Result<void> EbpfSource::adopt_late_threads() {
     bool any = false;
     for (const auto& [tgid, vm] : vm_rows_) {
         if (vm.unadopted == 0) continue;
-        const auto found = watched_.find({static_cast<pid_t>(tgid), ticks_of(vm.start_ns)});
+        const auto found = watched_.find({static_cast<pid_t>(tgid), ns_to_ticks(vm.start_ns)});
         if (found == watched_.end()) continue;
         if (std::exchange(found->second.unadopted, vm.unadopted) != vm.unadopted) any = true;
     }
@@ -360,30 +277,41 @@ Result<std::span<const VmUse>> EbpfSource::read_uses() {
 
 Result<void> EbpfSource::read(SourceReport& report) {
     std::vector<VmCounters> vms = std::move(report.vms);
-    vms.clear();
     report = {};
-    report.vms = std::move(vms);  // the same memory again
+    report.vms = std::move(vms);  // what is there already is written over
     report.missing = missing_;
     if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
     const auto uses = read_uses();
     if (!uses) return uses.error();
     const bool has_waits = read_waits(report, *uses);
-    by_vm_.assign(uses->size(), nullptr);
-    report.vms.reserve(uses->size());  // they stay where they are
+    report_vms(report, *uses, has_waits);
+    report_block(report);
+    report_kvm(report);
+    report_vcpus();
+    report_own_cost(report, *uses);
+    report_failures(report);
+    return housekeeping();
+}
+
+// Of each watched VM all that its own record and those of its threads say.
+void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses, bool has_waits) {
+    by_vm_.assign(uses.size(), nullptr);
+    report.vms.resize(uses.size());  // they stay where they are
+    std::size_t count = 0;
     const std::uint64_t now = boot_clock_ns();
-    for (std::size_t i = 0; i < uses->size(); ++i) {
-        const VmUse& vm = (*uses)[i];
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+        const VmUse& vm = uses[i];
         if (vm.vm.ended_ns != 0 && now > vm.vm.ended_ns + forget_ended_after_ns) {
             probe_.remove_vm(vm.tgid);
         }
-        const ProcessKey key{static_cast<pid_t>(vm.tgid), ticks_of(vm.vm.start_ns)};
+        const ProcessKey key{static_cast<pid_t>(vm.tgid), ns_to_ticks(vm.vm.start_ns)};
         const auto found = watched_.find(key);
         if (found == watched_.end() || vm.vm.ended_ns != 0) continue;
         ThreadUse& highest = found->second.highest;
         highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
         highest.switches = std::max(highest.switches, vm.use.switches);
-        VmCounters& counters = report.vms.emplace_back();
+        VmCounters& counters = report.vms[count++];
         by_vm_[i] = &counters;
         counters.process = key;
         counters.since_ns = boot_to_epoch_ns_ + vm.vm.since_ns;
@@ -395,13 +323,21 @@ Result<void> EbpfSource::read(SourceReport& report) {
         counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
                                       vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
         if (has_waits) {
-            counters.wait = found->second.waits.advance(waits_[i], culprits_.of(vm.tgid));
+            if (!counters.wait) counters.wait.emplace();
+            found->second.waits.advance(waits_.waits(i), waits_.culprits_of(vm.tgid),
+                                        *counters.wait);
+        } else {
+            counters.wait.reset();
         }
+        // Those that had any get theirs below.
+        counters.block.reset();
+        counters.block_ahead.clear();
+        counters.kvm.reset();
     }
-    report_block(report);
-    report_kvm(report);
-    report_vcpus();
-    report_own_cost(report, *uses);
+    report.vms.resize(count);
+}
+
+void EbpfSource::report_failures(SourceReport& report) {
     if (const auto failures = probe_.read_failures()) {
         report.update_failures = failures->threads_full + failures->vms_full +
                                  failures->storage_refused + failures->waits_full +
@@ -409,50 +345,15 @@ Result<void> EbpfSource::read(SourceReport& report) {
                                  failures->requests_full + failures->busy_contended +
                                  failures->devices_full + failures->exits_full;
         report.lost_completions = failures->lost_completions;
-        const auto before = std::exchange(culprits_full_, failures->culprits_full);
-        pairs_lost_ = before && *before != failures->culprits_full;
+        waits_.note_full(failures->culprits_full);
     }
-    return housekeeping();
 }
 
-// The waits of each VM, and whom they are charged to; false where they cannot be read.
+// Whether they could be read.
 bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
-    const bool needs_ended = wait_sums_.needs_ended(uses);
-    auto read = needs_ended ? probe_.read_ended_waits(ended_rows_) : Result<void>();
-    if (read) read = probe_.read_next_culprits(culprit_rows_);
-    if (!read) {
-        report.missing["waits"] = read.error().message;
-        return false;
-    }
-    using Ended = std::span<const EndedWaitsRow>;
-    waits_ = wait_sums_.advance(uses, fold_.places(), probe_.threads(), probe_.waits(),
-                                needs_ended ? std::optional<Ended>(ended_rows_) : std::nullopt);
-    const auto is_known = [&](std::uint32_t tgid) { return fold_.place_of_vm(tgid).has_value(); };
-    if (needs_ended) {
-        for (const auto& [tgid, history] : ended_rows_) {
-            if (is_gone(tgid)) probe_.remove_ended_waits(tgid);
-        }
-    }
-    const auto now = steady_clock::now();
-    for (const auto& row : culprit_rows_) {
-        if (is_known(row.key.victim) && (row.key.tgid == 0 || is_known(row.key.tgid))) {
-            culprits_.note(row, now);
-        } else if (is_gone(row.key.victim) || (row.key.tgid != 0 && is_gone(row.key.tgid))) {
-            probe_.remove_culprit(row.key);
-            culprits_.remove(row.key);
-        }
-    }
-    if (fold_.vms_changed()) culprits_.keep(is_known);
-    for (const auto& key : culprits_.to_take_out(culprit_rows_, pairs_lost_, now)) {
-        if (const auto last = probe_.take_out_culprit(key)) culprits_.took_out({key, *last});
-    }
-    return true;
-}
-
-// Whether a row of another map, read after `vms` was, is of a VM that is gone. One that is not
-// among the VMs of this sample may have been born since, and its row is to stay.
-bool EbpfSource::is_gone(std::uint32_t tgid) const {
-    return !fold_.place_of_vm(tgid) && !probe_.has_vm(tgid);
+    const auto read = waits_.read(probe_, fold_, uses);
+    if (!read) report.missing["waits"] = read.error().message;
+    return read.has_value();
 }
 
 // Of the maps that are read whole anyway.
@@ -466,43 +367,14 @@ void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> us
     };
     add("vms", vm_rows_.size());
     add("threads", threads);
-    add("culprits", culprits_.size());
-    add("vm_block", block_rows_.size());
+    add("culprits", waits_.culprit_rows());
+    add("vm_block", block_.rows());
 }
 
 void EbpfSource::report_block(SourceReport& report) {
     if (missing_.contains("block")) return;
-    if (const auto read = probe_.read_block(block_rows_); !read) {
-        report.missing["block"] = read.error().message;
-        return;
-    }
-    if (const auto read = probe_.read_devices(device_rows_); !read) {
-        report.missing["block"] = read.error().message;
-        return;
-    }
-    ahead_.advance(block_rows_, device_rows_);
-    const std::uint64_t now = monotonic_clock_ns();
-    for (auto& vm : report.vms)
-        vm.block.emplace();
-    std::map<BlockPlace, vp_block> rows;
-    any_in_flight_ = false;
-    for (const auto& [key, block] : block_rows_) {
-        if (in_flight(block) != 0) any_in_flight_ = true;
-        VmCounters* const vm = counters_of(key.tgid, key.start_ns);
-        if (vm == nullptr) {
-            if (is_gone(key.tgid)) probe_.remove_block(key);
-            continue;
-        }
-        const auto place = place_of(key);
-        const auto before = last_block_.find(place);
-        auto counters =
-            block_counters(block, before == last_block_.end() ? nullptr : &before->second, now);
-        counters.device = devices_.name_of(key.dev >> 20, key.dev & 0xfffff);
-        report_ahead(place, counters.device, *vm);
-        vm->block->push_back(std::move(counters));
-        rows.emplace(place, block);
-    }
-    last_block_ = std::move(rows);
+    const auto read = block_.read(probe_, VmIndex(fold_, by_vm_), report.vms);
+    if (!read) report.missing["block"] = read.error().message;
 }
 
 void EbpfSource::report_kvm(SourceReport& report) {
@@ -513,11 +385,12 @@ void EbpfSource::report_kvm(SourceReport& report) {
     }
     for (auto& vm : report.vms)
         vm.kvm.emplace();
+    const VmIndex index(fold_, by_vm_);
     for (const auto& row : exits_rows_) {
         const auto& key = row.key;
-        if (VmCounters* const vm = counters_of(key.tgid, key.start_ns)) {
+        if (VmCounters* const vm = index.counters_of(key.tgid, key.start_ns)) {
             add_exits(*vm->kvm, row);
-        } else if (is_gone(key.tgid)) {
+        } else if (index.is_gone(probe_, key.tgid)) {
             probe_.remove_exits(key);
         }
     }
@@ -543,22 +416,6 @@ void EbpfSource::report_vcpus() {
         if (siblings_.empty()) continue;
         const auto count = on_shared_cores.find(static_cast<std::uint32_t>(vm.process.pid));
         vm.smt_shared_vcpus_sampled = count == on_shared_cores.end() ? 0 : count->second;
-    }
-}
-
-// Null where it is not watched.
-VmCounters* EbpfSource::counters_of(std::uint32_t tgid, std::uint64_t start_ns) const {
-    const auto place = fold_.place_of_vm(tgid);
-    VmCounters* const vm = place ? by_vm_[*place] : nullptr;
-    return vm != nullptr && vm->process.start_ticks == ticks_of(start_ns) ? vm : nullptr;
-}
-
-void EbpfSource::report_ahead(const BlockPlace& place, const std::string& device,
-                              VmCounters& vm) const {
-    constexpr std::size_t most_culprits = 3;  // in a frame
-    for (const auto& [whom, ns] : ahead_.worst(place, most_culprits)) {
-        const ProcessKey process{static_cast<pid_t>(whom.tgid), ticks_of(whom.start_ns)};
-        vm.block_ahead.push_back({device, whom.kind, process, ns});
     }
 }
 

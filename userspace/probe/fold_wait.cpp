@@ -138,8 +138,8 @@ std::span<const vp_history> WaitSums::advance(std::span<const VmUse> uses,
     return sums_;
 }
 
-WaitCounters WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culprits) {
-    WaitCounters result;
+void WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culprits,
+                         WaitCounters& result) {
     const auto counts_before = counts_;
     // A thread that ended meanwhile can be missing for one sample.
     for (std::size_t i = 0; i < VP_WAIT_BUCKETS; ++i)
@@ -149,6 +149,8 @@ WaitCounters WaitMemory::advance(const vp_history& now, std::span<const ChargedR
     wait.counts.assign(counts_.begin(), end.base());
     wait.merged = now.merged;
     wait.phantom_ns = now.phantom_ns;
+    wait.p50_ns.reset();
+    wait.p99_ns.reset();
     if (!std::exchange(first_, false)) {
         wait.p50_ns = quantile_ns(counts_before, counts_, wait_scale, 0.5);
         wait.p99_ns = quantile_ns(counts_before, counts_, wait_scale, 0.99);
@@ -184,13 +186,13 @@ WaitCounters WaitMemory::advance(const vp_history& now, std::span<const ChargedR
                           return std::tie(a.grown_ns, a.share.ns) >
                                  std::tie(b.grown_ns, b.share.ns);
                       });
+    result.culprits.clear();
     for (const auto& [by, row, share, grown_ns] : std::span(candidates).first(keep)) {
         wire::Culprit culprit{std::string(wire::wait_classes.at(by)),
                               row != nullptr ? comm_of(row->key) : std::string(), share.ns,
                               share.waits};
         result.culprits.push_back({std::move(culprit), row != nullptr ? row->key.tgid : 0});
     }
-    return result;
 }
 
 }  // namespace virtpulse::agent

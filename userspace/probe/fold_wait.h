@@ -70,8 +70,8 @@ class WaitSums {
 // What one VM's waits were when it was last looked at, to tell what is new of them.
 class WaitMemory {
   public:
-    // `culprits` are the rows with this VM as victim.
-    WaitCounters advance(const vp_history& now, std::span<const ChargedRow> culprits);
+    // `culprits` are the rows with this VM as victim. Writes over all of `result`.
+    void advance(const vp_history& now, std::span<const ChargedRow> culprits, WaitCounters& result);
 
   private:
     std::array<std::uint64_t, VP_WAIT_BUCKETS> counts_{};

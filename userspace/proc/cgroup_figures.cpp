@@ -25,42 +25,56 @@ CgroupFigures::CgroupFigures(Root root, CgroupEffort effort)
     : root_(std::move(root)), effort_(effort) {}
 
 void CgroupFigures::sample(std::span<const ProcessKey> processes, Clock::time_point now) {
-    for (auto vm = vms_.begin(); vm != vms_.end();) {
-        if (std::ranges::binary_search(processes, vm->first)) {
-            ++vm;
-            continue;
-        }
-        close(vm->second.quotas);
-        close(vm->second.pressure);
-        vm = vms_.erase(vm);
-    }
-    for (const auto& process : processes)
-        vms_.try_emplace(process);
-
+    keep_only(processes);
     std::size_t files = 0;
     std::size_t searches = 0;
-    auto turn = vms_.upper_bound(last_);
+    auto turn = std::ranges::upper_bound(vms_, last_, {}, &Vm::process);
     for (std::size_t seen = 0; seen < vms_.size() && files < effort_.files; ++seen, ++turn) {
         if (turn == vms_.end()) turn = vms_.begin();
-        auto& [process, vm] = *turn;
+        auto& vm = *turn;
         if (vm.search_next <= now && searches < effort_.searches) {
             ++searches;
-            search(process, vm, now);
+            search(vm, now);
         }
         if (!vm.was_searched) break;
         const auto cost = vm.quotas.size() + vm.pressure.size();
         if (files > 0 && files + cost > effort_.files) break;
         files += cost;
         if (cost > 0) read(vm, now);
-        last_ = process;
+        last_ = vm.process;
     }
+}
+
+// Those of `processes`, which are mostly the same as at the call before.
+void CgroupFigures::keep_only(std::span<const ProcessKey> processes) {
+    if (std::ranges::equal(vms_, processes, {}, &Vm::process)) return;
+    std::vector<Vm> kept;
+    kept.reserve(processes.size());
+    auto known = vms_.begin();
+    const auto drop_known = [&] {
+        close(known->quotas);
+        close(known->pressure);
+        ++known;
+    };
+    for (const auto& process : processes) {
+        while (known != vms_.end() && known->process < process)
+            drop_known();
+        if (known != vms_.end() && known->process == process) {
+            kept.push_back(std::move(*known++));
+        } else {
+            kept.emplace_back().process = process;
+        }
+    }
+    while (known != vms_.end())
+        drop_known();
+    vms_ = std::move(kept);
 }
 
 std::optional<wire::CgroupExt> CgroupFigures::figures(const ProcessKey& process,
                                                       Clock::time_point now) const {
-    const auto found = vms_.find(process);
-    if (found == vms_.end()) return std::nullopt;
-    const auto& vm = found->second;
+    const auto found = std::ranges::lower_bound(vms_, process, {}, &Vm::process);
+    if (found == vms_.end() || found->process != process) return std::nullopt;
+    const auto& vm = *found;
     const bool has_stalls = vm.stalls != wire::PressureExt{};
     if (!vm.read_at || (!vm.throttling && !has_stalls)) return std::nullopt;
     wire::CgroupExt figures;
@@ -81,16 +95,16 @@ void CgroupFigures::renew_mounts(Clock::time_point now) {
     mounts_ = read_cgroup_mounts(root_);
 }
 
-void CgroupFigures::search(const ProcessKey& process, Vm& vm, Clock::time_point now) {
+void CgroupFigures::search(Vm& vm, Clock::time_point now) {
     renew_mounts(now);
     vm.search_next = now + effort_.search_again;
     vm.was_searched = true;
     const auto text =
-        read_file(root_.procfs + "/" + std::to_string(process.pid) + "/cgroup", buffer_);
+        read_file(root_.procfs + "/" + std::to_string(vm.process.pid) + "/cgroup", buffer_);
     const auto cgroups = text ? parse_process_cgroups(*text) : ProcessCgroups{};
-    const auto unified = own_directories(mounts_.unified, cgroups.unified, process.pid);
+    const auto unified = own_directories(mounts_.unified, cgroups.unified, vm.process.pid);
     const auto by_quota =
-        mounts_.cpu ? own_directories(mounts_.cpu, cgroups.cpu, process.pid) : unified;
+        mounts_.cpu ? own_directories(mounts_.cpu, cgroups.cpu, vm.process.pid) : unified;
 
     // What is known of a directory that is still there stays, so that nothing is counted twice.
     auto before = std::exchange(vm.quotas, {});

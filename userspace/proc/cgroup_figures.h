@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,6 +52,7 @@ class CgroupFigures {
         bool refused = false;  // until the next search
     };
     struct Vm {
+        ProcessKey process;
         std::chrono::steady_clock::time_point search_next{};
         bool was_searched = false;
         std::optional<std::chrono::steady_clock::time_point> read_at;
@@ -62,7 +62,8 @@ class CgroupFigures {
         wire::PressureExt stalls;
     };
 
-    void search(const ProcessKey& process, Vm& vm, std::chrono::steady_clock::time_point now);
+    void keep_only(std::span<const ProcessKey> processes);
+    void search(Vm& vm, std::chrono::steady_clock::time_point now);
     void renew_mounts(std::chrono::steady_clock::time_point now);
     void read(Vm& vm, std::chrono::steady_clock::time_point now);
     void read_quotas(Vm& vm);
@@ -74,8 +75,8 @@ class CgroupFigures {
     CgroupEffort effort_;
     CgroupMounts mounts_;
     std::chrono::steady_clock::time_point mounts_next_{};
-    std::map<ProcessKey, Vm> vms_;
-    ProcessKey last_;  // whose turn it was
+    std::vector<Vm> vms_;  // by process
+    ProcessKey last_;      // whose turn it was
     std::size_t open_ = 0;
     std::string buffer_;
 };

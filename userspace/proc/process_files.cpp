@@ -97,4 +97,14 @@ std::uint64_t ticks_to_ns(std::uint64_t ticks) {
     return ticks / per_second * ns_per_s + ticks % per_second * (ns_per_s / per_second);
 }
 
+std::uint64_t ns_to_ticks(std::uint64_t ns) {
+    return ns / ticks_to_ns(1);
+}
+
+std::string task_file(const Root& root, std::uint32_t pid, std::uint32_t tid,
+                      std::string_view name) {
+    return root.procfs + "/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/" +
+           std::string(name);
+}
+
 }  // namespace virtpulse::agent

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "userspace/proc/root.h"
 
 namespace virtpulse::agent {
 
@@ -47,5 +49,11 @@ Result<std::uint64_t> parse_uptime_ns(std::string_view text);
 
 // Clock ticks since boot, as start_ticks has them, in nanoseconds.
 std::uint64_t ticks_to_ns(std::uint64_t ticks);
+// The other way round: what /proc says of a start of which the kernel's records have nanoseconds.
+std::uint64_t ns_to_ticks(std::uint64_t ns);
+
+// /proc/PID/task/TID/name.
+std::string task_file(const Root& root, std::uint32_t pid, std::uint32_t tid,
+                      std::string_view name);
 
 }  // namespace virtpulse::agent

@@ -55,7 +55,6 @@ Sampler::Sampler(const Options& options, VmSource& source, const LibvirtWatch* l
 wire::Frame& Sampler::sample() {
     const auto begin = steady_clock::now();
     frame_.host = {};
-    frame_.vms.clear();
     wire::Host& host = frame_.host;
     host.name = options_.name;
     host.time = std::chrono::duration<double>(system_clock::now().time_since_epoch()).count();
@@ -77,16 +76,14 @@ wire::Frame& Sampler::sample() {
         snapshot = libvirt_->snapshot();
         if (const auto reason = libvirt_->status(begin)) missing_["libvirt"] = *reason;
     }
-    auto domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
-    uuids_.clear();
-    const auto waited = [](const VmCounters& vm) { return !vm.block_ahead.empty(); };
-    if (std::ranges::any_of(report_.vms, waited)) {  // then they are asked for
-        for (const auto& domain : domains) {
-            if (domain.process) uuids_[*domain.process] = domain.uuid;
-        }
+    const auto& domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
+    frame_.vms.resize(domains.size());  // what is there already is written over
+    running_.clear();
+    for (std::size_t i = 0; i < domains.size(); ++i) {
+        say(domains[i], begin, frame_.vms[i]);
+        if (domains[i].process) running_.emplace_back(*domains[i].process, &frame_.vms[i]);
     }
-    for (auto& domain : domains)
-        frame_.vms.push_back(to_vm(domain, begin));
+    std::ranges::sort(running_);
     name_culprits();
     ext.missing.merge(missing_);
 
@@ -131,13 +128,48 @@ void Sampler::read_counters() {
     for (const auto& [what, why] : report_.missing)
         missing_[what] = why;
     for (auto& vm : report_.vms)
-        counters_[vm.process] = &vm;
+        counters_.emplace_back(vm.process, &vm);
+    std::ranges::sort(counters_);
     rates_.advance(report_.vms, last_ ? std::optional<nanoseconds>(now - *last_) : std::nullopt);
     last_ = now;
 }
 
-void Sampler::name_culprit(const BlockCulprit& culprit,
-                           std::vector<wire::BlockCounters>& blocks) const {
+// Null where there is none.
+template <class Value>
+Value Sampler::find(const ByKey<Value>& rows, const ProcessKey& process) {
+    const auto at =
+        std::ranges::lower_bound(rows, process, {}, [](const auto& row) { return row.first; });
+    return at != rows.end() && at->first == process ? at->second : nullptr;
+}
+
+// Of a VM that waited the source knows which processes had the CPU or the disk; here they have
+// names.
+void Sampler::name_culprits() {
+    for (auto& figures : report_.vms) {
+        const bool waited = figures.wait && !figures.wait->culprits.empty();
+        if (!waited && figures.block_ahead.empty()) continue;
+        wire::Vm* const victim = find(running_, figures.process);
+        if (victim == nullptr) continue;
+        if (waited) name_waits(figures.wait->culprits, *victim->ext->wait);
+        for (const auto& culprit : figures.block_ahead)
+            name_block(culprit, *victim->ext->block);
+    }
+}
+
+void Sampler::name_waits(std::vector<WaitCulprit>& culprits, wire::WaitExt& wait) const {
+    for (auto& [culprit, pid] : culprits) {
+        auto& named = wait.culprits.emplace_back(std::move(culprit));
+        if (pid == 0) continue;
+        const auto key = static_cast<pid_t>(pid);
+        const auto vm = std::ranges::lower_bound(running_, key, {},
+                                                 [](const auto& row) { return row.first.pid; });
+        const bool is_known = vm != running_.end() && vm->first.pid == key;
+        named.name = is_known ? vm->second->name : "pid " + std::to_string(pid);
+    }
+}
+
+void Sampler::name_block(const BlockCulprit& culprit,
+                         std::vector<wire::BlockCounters>& blocks) const {
     const auto block = std::ranges::find(blocks, culprit.device, &wire::BlockCounters::device);
     if (block == blocks.end()) return;
     std::string who = "others";
@@ -146,9 +178,7 @@ void Sampler::name_culprit(const BlockCulprit& culprit,
     } else if (culprit.kind == BlockCulprit::Kind::nobody) {
         who = "nobody";
     } else if (culprit.kind == BlockCulprit::Kind::vm) {
-        if (const auto uuid = uuids_.find(culprit.process); uuid != uuids_.end()) {
-            who = uuid->second;
-        }
+        if (const wire::Vm* vm = find(running_, culprit.process)) who = vm->uuid;
     }
     // VMs that are gone are others too, which may be there already.
     const auto known = std::ranges::find(block->ahead, who, &wire::BlockAhead::who);
@@ -159,57 +189,34 @@ void Sampler::name_culprit(const BlockCulprit& culprit,
     }
 }
 
-// Of a VM that waited the source knows which processes had the CPU; here they have names.
-void Sampler::name_culprits() {
-    std::vector<std::pair<std::uint64_t, wire::Vm*>> by_pid;
-    for (auto& vm : frame_.vms) {
-        if (vm.ext->pid) by_pid.emplace_back(*vm.ext->pid, &vm);
-    }
-    std::ranges::sort(by_pid);
-    const auto vm_of = [&](std::uint64_t pid) -> wire::Vm* {
-        const auto at =
-            std::ranges::lower_bound(by_pid, pid, {}, [](auto& vm) { return vm.first; });
-        return at != by_pid.end() && at->first == pid ? at->second : nullptr;
-    };
-    for (auto& figures : report_.vms) {
-        if (!figures.wait || figures.wait->culprits.empty()) continue;
-        wire::Vm* const victim = vm_of(static_cast<std::uint64_t>(figures.process.pid));
-        if (victim == nullptr || !victim->ext->wait) continue;
-        for (auto& [culprit, pid] : figures.wait->culprits) {
-            auto& named = victim->ext->wait->culprits.emplace_back(std::move(culprit));
-            if (pid == 0) continue;
-            const wire::Vm* const vm = vm_of(pid);
-            named.name = vm != nullptr ? vm->name : "pid " + std::to_string(pid);
-        }
-    }
-}
-
-// Takes what it needs out of the domain and out of the report.
-wire::Vm Sampler::to_vm(Domain& domain, steady_clock::time_point now) const {
-    wire::Vm vm;
-    vm.name = std::move(domain.name);
-    vm.uuid = std::move(domain.uuid);
+// Says all of `vm` anew; what memory its lists have serves again. Takes the figures of block and
+// KVM out of the report.
+void Sampler::say(const Domain& domain, steady_clock::time_point now, wire::Vm& vm) const {
+    vm.name = domain.name;
+    vm.uuid = domain.uuid;
     vm.state = domain.state;
     vm.ram = domain.ram_kib;
     vm.maxram = domain.max_ram_kib;
-    auto& ext = vm.ext.emplace();
+    vm.cpu.reset();
+    VmCounters* const counters = domain.process ? find(counters_, *domain.process) : nullptr;
+    if (!vm.ext || counters == nullptr) vm.ext.emplace();  // nothing of before stays
+    auto& ext = *vm.ext;
     ext.vcpus = domain.vcpus;
     if (!domain.process) {
         // What does not run uses none. One that libvirt sees run and we do not: unknown.
         const bool runs =
             vm.state != wire::DomainState::shut_off && vm.state != wire::DomainState::crashed;
         if (!runs) vm.cpu = 0;
-        return vm;
+        return;
     }
     ext.pid = static_cast<std::uint64_t>(domain.process->pid);
     ext.start = domain.start_ns;
     ext.rss_bytes = domain.rss_bytes;
     ext.major_faults = domain.major_faults;
     ext.cgroup = cgroups_.figures(*domain.process, now);
-    const auto counters = counters_.find(*domain.process);
-    if (counters == counters_.end()) return vm;
+    if (counters == nullptr) return;
     vm.cpu = rates_.cpu_percent(*domain.process, domain.vcpus.value_or(1));
-    VmCounters& figures = *counters->second;
+    VmCounters& figures = *counters;
     ext.since = figures.since_ns;
     ext.threads = figures.threads;
     ext.cpu_ns = figures.cpu_ns;
@@ -217,15 +224,17 @@ wire::Vm Sampler::to_vm(Domain& domain, steady_clock::time_point now) const {
     ext.switches = figures.switches;
     ext.block = std::move(figures.block);
     ext.kvm = std::move(figures.kvm);
-    for (const auto& culprit : figures.block_ahead)
-        name_culprit(culprit, *ext.block);
     ext.role = figures.role;
-    ext.vcpu = std::move(figures.vcpu);
+    ext.vcpu = figures.vcpu;
     ext.smt_shared_vcpus_sampled = figures.smt_shared_vcpus_sampled;
     if (figures.wait) {
-        ext.wait = std::move(figures.wait->wait);
+        ext.wait = figures.wait->wait;
         ext.cpu_moves = figures.wait->moves;
         ext.node_moves = figures.wait->node_moves;
+    } else {
+        ext.wait.reset();
+        ext.cpu_moves.reset();
+        ext.node_moves.reset();
     }
     // /proc knows bytes alone; what libvirt knows of each disk is more, where it is there.
     if (source_.name() == "proc" && !domain.libvirt_block.empty()) {
@@ -233,7 +242,6 @@ wire::Vm Sampler::to_vm(Domain& domain, steady_clock::time_point now) const {
         ext.block->insert(ext.block->end(), domain.libvirt_block.begin(),
                           domain.libvirt_block.end());
     }
-    return vm;
 }
 
 }  // namespace virtpulse::agent

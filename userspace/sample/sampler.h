@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "userspace/inventory/domain_list.h"
 #include "userspace/inventory/libvirt_watch.h"
@@ -32,11 +34,18 @@ class Sampler {
     wire::Frame& sample();
 
   private:
+    // Sorted; a pid is there once.
+    template <class Value>
+    using ByKey = std::vector<std::pair<ProcessKey, Value>>;
+    template <class Value>
+    static Value find(const ByKey<Value>& rows, const ProcessKey& process);
+
     void find_processes();
     void read_counters();
     void name_culprits();
-    [[nodiscard]] wire::Vm to_vm(Domain& domain, std::chrono::steady_clock::time_point now) const;
-    void name_culprit(const BlockCulprit& culprit, std::vector<wire::BlockCounters>& blocks) const;
+    void say(const Domain& domain, std::chrono::steady_clock::time_point now, wire::Vm& vm) const;
+    void name_waits(std::vector<WaitCulprit>& culprits, wire::WaitExt& wait) const;
+    void name_block(const BlockCulprit& culprit, std::vector<wire::BlockCounters>& blocks) const;
 
     Options options_;
     VmSource& source_;
@@ -49,8 +58,8 @@ class Sampler {
     DomainList domains_;
     VmRates rates_;
     SourceReport report_;
-    ByProcess<VmCounters*> counters_;  // in `report_`
-    ByProcess<std::string> uuids_;     // of the VMs that run
+    ByKey<VmCounters*> counters_;  // in `report_`
+    ByKey<wire::Vm*> running_;     // in `frame_`
     std::vector<ProcessKey> watched_;
     std::optional<std::chrono::steady_clock::time_point> last_;
     std::map<std::string, std::string> missing_;

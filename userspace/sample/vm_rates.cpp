@@ -20,6 +20,7 @@ void VmRates::advance(std::span<const VmCounters> vms,
         use.cpu_ns = vm.cpu_ns;
         use.sample = sample_;
     }
+    if (uses_.size() == vms.size()) return;  // all were in it
     std::erase_if(uses_, [this](const auto& entry) { return entry.second.sample != sample_; });
 }
 

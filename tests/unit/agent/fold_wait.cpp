@@ -161,8 +161,23 @@ TEST_CASE("what a thread waited for stays its VM's when it ends, and another one
     CHECK(vm.asked_ended);
 }
 
-TEST_CASE("quantiles are of what is new, and a first look has none") {
+namespace {
+
+// Gives what it writes, over what it wrote before.
+struct Memory {
     WaitMemory memory;
+    WaitCounters result;
+
+    const WaitCounters& advance(const vp_history& now, std::span<const ChargedRow> culprits) {
+        memory.advance(now, culprits, result);
+        return result;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("quantiles are of what is new, and a first look has none") {
+    Memory memory;
     vp_history history{};
     history.counts[20] = 1000;
     const auto first = memory.advance(history, {});
@@ -177,7 +192,7 @@ TEST_CASE("quantiles are of what is new, and a first look has none") {
 }
 
 TEST_CASE("a count that a thread's end hides for a moment does not go back") {
-    WaitMemory memory;
+    Memory memory;
     vp_history history{};
     history.counts[3] = 10;
     memory.advance(history, {});
@@ -190,7 +205,7 @@ TEST_CASE("a count that a thread's end hides for a moment does not go back") {
 }
 
 TEST_CASE("the worst culprits of the last interval come before those of all time") {
-    WaitMemory memory;
+    Memory memory;
     vp_history history{};
     history.by[VP_BY_QUOTA] = {900, 9};
     history.by[VP_BY_VM] = {10'100, 5};    // in rows of their own

@@ -1,0 +1,161 @@
+#include <bpf/bpf.h>
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+
+#include "userspace/probe/kernel_probe_impl.h"
+
+namespace virtpulse::agent {
+
+Result<void> KernelProbe::read_vms(std::vector<VmRow>& rows) {
+    return read_rows(impl_->skeleton->maps.vms, impl_->vms, rows);
+}
+
+Result<void> KernelProbe::read_block(std::vector<BlockRow>& rows) {
+    return read_rows(impl_->skeleton->maps.vm_block, impl_->block, rows);
+}
+
+Result<void> KernelProbe::read_devices(std::vector<DeviceRow>& rows) {
+    return read_rows(impl_->skeleton->maps.devices, impl_->devices, rows);
+}
+
+Result<void> KernelProbe::read_ended_waits(std::vector<EndedWaitsRow>& rows) {
+    return read_rows(impl_->skeleton->maps.ended_waits, impl_->ended_waits, rows);
+}
+
+Result<void> KernelProbe::read_exits(std::vector<ExitsRow>& rows) {
+    return read_rows(impl_->skeleton->maps.vm_exits, impl_->exits, rows);
+}
+
+Result<void> KernelProbe::read_culprits(std::vector<CulpritRow>& rows) {
+    return read_rows(impl_->skeleton->maps.culprits, impl_->culprits, rows);
+}
+
+Result<void> KernelProbe::read_next_culprits(std::vector<CulpritRow>& rows) {
+    return read_rows(impl_->skeleton->maps.culprits, impl_->culprits, rows, impl_->next_culprits,
+                     bpf_map__max_entries(impl_->skeleton->maps.culprits) / 8);
+}
+
+Result<vp_failures> KernelProbe::read_failures() {
+    const std::uint32_t only = 0;
+    vp_failures failures{};
+    if (bpf_map_lookup_elem(impl_->fd(impl_->skeleton->maps.failures), &only, &failures) != 0) {
+        return system_error("cannot read the map failures");
+    }
+    return failures;
+}
+
+Result<vp_agents> KernelProbe::agree(const vp_agents& if_none) {
+    const int fd = impl_->fd(impl_->skeleton->maps.agents);
+    const std::uint32_t only = 0;
+    vp_agents agents{};
+    if (bpf_map_lookup_elem(fd, &only, &agents) == 0 && agents.boot_to_epoch_ns != 0) return agents;
+    if (bpf_map_update_elem(fd, &only, &if_none, BPF_ANY) != 0) {
+        return system_error("cannot write the map agents");
+    }
+    return if_none;
+}
+
+std::span<vp_thread, VP_MAX_THREADS> KernelProbe::threads() const {
+    return std::span<vp_thread, VP_MAX_THREADS>(impl_->threads.get(), VP_MAX_THREADS);
+}
+std::span<vp_wait, VP_MAX_THREADS> KernelProbe::waits() const {
+    return std::span<vp_wait, VP_MAX_THREADS>(impl_->waits.get(), VP_MAX_THREADS);
+}
+
+Result<bool> KernelProbe::add_vm(std::uint32_t tgid, const vp_vm& vm) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &vm, BPF_NOEXIST) == 0) {
+        return true;
+    }
+    if (errno == EEXIST) return false;
+    return system_error("cannot add process " + std::to_string(tgid) + " to the map vms");
+}
+
+Result<void> KernelProbe::replace_vm(std::uint32_t tgid, const vp_vm& vm) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &vm, BPF_ANY) != 0) {
+        return system_error("cannot write process " + std::to_string(tgid) + " to the map vms");
+    }
+    return {};
+}
+
+bool KernelProbe::has_vm(std::uint32_t tgid) const {
+    vp_vm ignored{};
+    return bpf_map_lookup_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &ignored) == 0;
+}
+
+// What is to be removed may be gone already: no error in these.
+void KernelProbe::remove_vm(std::uint32_t tgid) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid);
+}
+void KernelProbe::remove_ended_waits(std::uint32_t tgid) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.ended_waits), &tgid);
+}
+void KernelProbe::remove_culprit(const vp_culprit_key& key) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.culprits), &key);
+}
+std::optional<vp_culprit> KernelProbe::take_out_culprit(const vp_culprit_key& key) {
+    vp_culprit culprit{};
+    const int fd = impl_->fd(impl_->skeleton->maps.culprits);
+    if (bpf_map_lookup_and_delete_elem(fd, &key, &culprit) != 0) return std::nullopt;
+    return culprit;
+}
+void KernelProbe::remove_block(const vp_block_key& key) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_block), &key);
+}
+void KernelProbe::remove_exits(const vp_exit_key& key) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_exits), &key);
+}
+void KernelProbe::remove_cgroup(std::uint64_t cgroup_id) {
+    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.cgroups), &cgroup_id);
+}
+
+Result<void> KernelProbe::replace_ended_waits(const EndedWaitsRow& row) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.ended_waits), &row.tgid, &row.history,
+                            BPF_ANY) != 0) {
+        return system_error("cannot write the map ended_waits");
+    }
+    return {};
+}
+
+Result<void> KernelProbe::set_node(std::uint32_t cpu, std::uint32_t node) {
+    vp_cpu fresh{};
+    fresh.node = node;
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.cpus), &cpu, &fresh, BPF_ANY) != 0) {
+        return system_error("cannot write CPU " + std::to_string(cpu) + " to the map cpus");
+    }
+    return {};
+}
+
+Result<void> KernelProbe::replace_block(const BlockRow& row) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.vm_block), &row.key, &row.block,
+                            BPF_ANY) != 0) {
+        return system_error("cannot write the map vm_block");
+    }
+    return {};
+}
+
+Result<void> KernelProbe::set_cgroup_owner(std::uint64_t cgroup_id, const vp_owner& owner) {
+    if (bpf_map_update_elem(impl_->fd(impl_->skeleton->maps.cgroups), &cgroup_id, &owner,
+                            BPF_ANY) != 0) {
+        return system_error("cannot add a cgroup to the map cgroups");
+    }
+    return {};
+}
+
+void KernelProbe::clear_transient() {
+    for (const bpf_map* map : {impl_->skeleton->maps.requests, impl_->skeleton->maps.cgroups}) {
+        const int fd = impl_->fd(map);
+        std::uint64_t key = 0;  // of both
+        while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {
+        }
+    }
+}
+
+std::uint64_t KernelProbe::room_of(std::string_view map) const {
+    const bpf_map* found =
+        bpf_object__find_map_by_name(impl_->skeleton->obj, std::string(map).c_str());
+    return found ? bpf_map__max_entries(found) : 0;
+}
+
+}  // namespace virtpulse::agent

@@ -1,0 +1,58 @@
+// What KernelProbe holds, for its two files alone: kernel_probe.cpp loads, attaches and runs,
+// kernel_maps.cpp reads and writes the maps' rows.
+#pragma once
+
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/fd.h"
+#include "userspace/probe/kernel_probe.h"
+#include "userspace/probe/map_rows.h"
+#include "virtpulse_bpf.skel.h"
+
+namespace virtpulse::agent {
+
+struct FreeSkeleton {
+    void operator()(virtpulse_bpf* skeleton) const noexcept;
+};
+using Skeleton = std::unique_ptr<virtpulse_bpf, FreeSkeleton>;
+
+struct FreeLink {
+    void operator()(bpf_link* link) const noexcept { bpf_link__destroy(link); }
+};
+using Link = std::unique_ptr<bpf_link, FreeLink>;
+
+// An array map's memory, of one record a thread.
+template <class Record>
+struct Unmap {
+    void operator()(Record* memory) const noexcept {
+        munmap(memory, sizeof(Record) * VP_MAX_THREADS);
+    }
+};
+template <class Record>
+using Mapped = std::unique_ptr<Record, Unmap<Record>>;
+
+struct KernelProbe::Impl {
+    Skeleton skeleton;
+    Mapped<vp_thread> threads;
+    Mapped<vp_wait> waits;
+    std::vector<Link> links;  // after the skeleton, so that they go first
+    Link adopt;
+    Link expire;
+    Fd measuring;
+    Batch<std::uint32_t, vp_vm> vms;
+    Batch<std::uint32_t, vp_history> ended_waits;
+    Batch<vp_culprit_key, vp_culprit> culprits;
+    Position next_culprits;
+    Batch<vp_block_key, vp_block> block;
+    Batch<vp_exit_key, vp_exits> exits;
+    Batch<std::uint32_t, vp_device> devices;
+
+    [[nodiscard]] int fd(const bpf_map* map) const { return bpf_map__fd(map); }
+};
+
+}  // namespace virtpulse::agent
