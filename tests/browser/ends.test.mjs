@@ -35,16 +35,18 @@ async function vanish() {
 }
 
 describe("beyond this machine", () => {
-  test("the page is served with a certificate and a token only", async () => {
+  test("the page is served with a certificate and a token only", async (t) => {
     const directory = mkdtempSync(join(tmpdir(), "virtpulse-"));
     const { token, words } = makeDoor(directory);
     await start({ viewerArguments: words });
+    t.after(() => product.stop());
     product.agent().each(grid);
     await open("#/host/alpha.example", { ignoreHTTPSErrors: true });
     await page.waitForURL(/\/login#\/host\/alpha.example$/);
     await page.getByLabel("Token").fill(`${token}x`);
     await page.getByRole("button", { name: "Open" }).click();
     await page.getByText("that is not the token").waitFor();
+    await until("the browser says so on its console", () => faults.some((fault) => /401/.test(fault)));
     assert.deepEqual(faults.splice(0).filter((fault) => !/401/.test(fault)), []);
     await page.goBack();
     await page.getByLabel("Token").fill(token);

@@ -66,10 +66,10 @@ export class Program {
     }
   }
   /** Until it says that; fails with its last words where it ends before. */
-  async until(what, words) {
+  async until(what, words, seconds = 30) {
     let isOver = false;
     void this.over.then(() => { isOver = true; });
-    await until(what, () => isOver || words.test(this.said));
+    await until(what, () => isOver || words.test(this.said), seconds);
     if (!words.test(this.said)) throw new Error(`${what}? It ended: ${this.said.trim()}`);
   }
   async end(signal = "SIGTERM") {

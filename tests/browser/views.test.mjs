@@ -71,7 +71,7 @@ describe("with a collector and two hosts", () => {
     await until("the frames themselves come", async () => /4 VMs · 8 CPUs · figures from eBPF/.test(await text(".facts")));
     assert.match(await text(".charts"), /CPU 12.3 %.*RAM 56.8 %.*Disk, busiest 3.2 %.*Temperatures.*CPU 49 °C.*board 33 °C/s);
     // Who made whom wait.
-    await page.locator(".matrix td", { hasText: "ms/s" }).first().waitFor();
+    await page.locator(".matrix td", { hasText: "%" }).first().waitFor();
     assert.match(await text(".matrix"), /db.*web/s);
   });
 

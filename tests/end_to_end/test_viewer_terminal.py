@@ -5,70 +5,18 @@ tmux is the terminal: it is sent keys and asked what is on its screen. Each test
 its own, by a socket in a directory of its own.
 """
 
-import errno
-import fcntl
 import os
-import pty
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
-import threading
 import time
 import unittest
 
-from collector_process import Collector
-from wire import frame, vm
-
-VIEWER = os.path.abspath(os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"),
-                                      "virtpulse-viewer"))
-PATIENCE_S = 30  # for what has to happen at some time; a loaded machine is slow
-
-
-class Grid:
-    """A collector and the frames of some hosts, sent each 0.3 s until told otherwise."""
-
-    def __init__(self, make):
-        self.make = make
-        self.collector = Collector()
-        self.sender = self.collector.sender()
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.send, daemon=True)
-        self.thread.start()
-
-    def send(self):
-        sample = 0
-        while not self.ended.is_set():
-            sample += 1
-            for one in self.make(sample):
-                try:
-                    self.sender.send(one)
-                except OSError:
-                    pass  # the collector has been stopped
-                if sample % 10 == 0:
-                    time.sleep(0.001)
-            self.ended.wait(0.3)
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.collector.tcp}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-        self.collector.stop()
-
-
-def host(name, cpu, vms=(), **more):
-    ext = {"interval_ms": 1000, **more.pop("ext", {})}
-    return frame(name, cpu=cpu, ram=40.0, disk=5.0, cputemp=45.0, vms=vms, ext=ext, **more)
+from terminal_grid import PATIENCE_S, VIEWER, Grid, host
+from wire import vm
 
 
 def three_hosts(_):
@@ -214,7 +162,8 @@ class InTmux(unittest.TestCase):
             tmux.type("p")
             tmux.until_has("PAUSED")
             cpu[0] = 77.0
-            time.sleep(2.5)
+            with Tmux(viewer(grid)) as other:
+                other.until_has("77%")
             self.assertIn("20%", tmux.screen())
             tmux.type("p")
             tmux.until_has("77%")
@@ -303,96 +252,6 @@ class InTmux(unittest.TestCase):
                               capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("needs a terminal", done.stderr)
-
-
-class OnAPty(unittest.TestCase):
-    """Here the test itself is the terminal, and counts what it is sent."""
-
-    def start(self, grid, columns, rows):
-        main, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        env = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-        env.pop("NO_COLOR", None)
-        process = subprocess.Popen([VIEWER, "--collector", grid.address, "--terminal"],
-                                   stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, env=env)
-        os.close(terminal)
-        os.set_blocking(main, False)
-        return process, main
-
-    @staticmethod
-    def read_for(main, seconds):
-        sent = b""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                sent += os.read(main, 1 << 16)
-            except BlockingIOError:
-                time.sleep(0.02)
-            except OSError as error:
-                if error.errno == errno.EIO:  # the terminal's last user has gone
-                    break
-                raise
-        return sent
-
-    def test_only_what_changes_is_sent(self):
-        hosts = 40
-
-        def make(sample):  # every figure wavers, as figures do
-            return [host(f"host{n:02}", 50 + (sample * 7 + n * 3) % 9,
-                         [vm(f"web-{n}-{m}", str(m), cpu=20.0 + (sample + m) % 5)
-                          for m in range(10)])
-                    for n in range(hosts)]
-        with Grid(make) as grid:
-            for columns, rows in ((80, 24), (200, 60)):
-                process, main = self.start(grid, columns, rows)
-                try:
-                    first = b""
-                    end = time.monotonic() + PATIENCE_S
-                    while b"host00" not in first and time.monotonic() < end:
-                        first += self.read_for(main, 0.2)
-                    self.assertIn(b"host00", first)
-                    first += self.read_for(main, 1.5)
-                    seconds = 5
-                    sent = self.read_for(main, seconds)
-                    process.send_signal(signal.SIGTERM)
-                    self.read_for(main, 0.5)
-                    self.assertEqual(process.wait(timeout=PATIENCE_S), 0)
-                finally:
-                    os.close(main)
-                    if process.poll() is None:
-                        process.kill()
-                    process.communicate()
-                print(f"\n{columns}x{rows}: {len(sent) / seconds:.0f} bytes/s for {hosts} hosts "
-                      f"of which every figure changes; {columns * rows} cells")
-                # It does not draw everything each second: a cell takes a byte or more.
-                self.assertGreater(len(sent), 0)
-                self.assertLess(len(sent) / seconds, columns * rows)
-
-    def test_a_signal_ends_it_though_the_terminal_is_not_read(self):
-        def make(sample):  # names change, so there is much to send
-            return [host(f"{'x' * 20}{(n + sample) % 90:02}", (n * 7 + sample * 13) % 100)
-                    for n in range(60)]
-        with Grid(make) as grid:
-            process, main = self.start(grid, 500, 200)
-            try:
-                self.read_for(main, 1)
-                full = -1
-                end = time.monotonic() + PATIENCE_S
-                while time.monotonic() < end:  # until the terminal takes no more
-                    waiting = struct.unpack(
-                        "i", fcntl.ioctl(main, termios.FIONREAD, b"\0" * 4))[0]
-                    if waiting == full:
-                        break
-                    full = waiting
-                    time.sleep(2.5)
-                self.assertGreater(full, 0)
-                process.send_signal(signal.SIGTERM)
-                self.assertEqual(process.wait(timeout=PATIENCE_S), 0)
-            finally:
-                os.close(main)
-                if process.poll() is None:
-                    process.kill()
-                process.communicate()
 
 
 if __name__ == "__main__":

@@ -67,8 +67,20 @@ class Collector {
         if (const auto delay = vm.vcpu_delay_percent) {
             const double severity = severity_of(run_delay_threshold, *delay);
             if (severity < warn_severity) return;
-            add(severity, "waits " + whole(*delay) + " % of the time for a CPU", &vm);
+            add(severity, wait_text(vm, *delay), &vm);
         }
+    }
+
+    static std::string wait_text(const VmView& vm, double delay_percent) {
+        std::string text = "waits " + whole(delay_percent) + " % of the time for a CPU";
+        if (delay_percent > 100) text += " with several threads at once";
+        if (const auto* worst = worst_wait(*vm.rates)) {
+            // Of each virtual CPU, as all of the waiting is; there is one, or no delay were known.
+            const auto vcpus = static_cast<double>(*vm.state->vm.ext->vcpus);
+            text += ", " + whole(worst->percent / vcpus) + " % behind " +
+                    wire::culprit_text(worst->who, worst->name);
+        }
+        return text;
     }
 
     // Of something that is worth a warning: nothing is put into words for each VM of the grid.

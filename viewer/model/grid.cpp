@@ -82,7 +82,7 @@ HostView Grid::view_of(const Record& record, Clock::time_point now) {
     HostView host{&record.state, {}, Seconds(age).count(), is_live(record, now), {}};
     host.naming = record.naming;
     host.vms.reserve(record.state.vms().size());
-    const wire::VmState* worst = nullptr;
+    std::optional<std::size_t> worst;
     double delay_of_worst = 0;
     for (std::size_t at = 0; at < record.state.vms().size(); ++at) {
         const auto& vm = record.state.vms()[at];
@@ -90,12 +90,16 @@ HostView Grid::view_of(const Record& record, Clock::time_point now) {
         const auto& view = host.vms.emplace_back(VmView{&vm, &rates, delay_per_vcpu(vm.vm, rates)});
         const auto delay = vm.stale ? std::nullopt : view.vcpu_delay_percent;
         if (delay && (!worst || *delay > delay_of_worst)) {
-            worst = &vm;
+            worst = at;
             delay_of_worst = *delay;
         }
     }
     std::optional<WorstVm> run_delay;
-    if (worst) run_delay = {worst->vm.name, delay_of_worst};
+    if (worst) {
+        const auto* wait = worst_wait(*host.vms[*worst].rates);
+        run_delay = {host.vms[*worst].state->vm.name, delay_of_worst,
+                     wait ? wire::culprit_text(wait->who, wait->name) : ""};
+    }
     host.health = health_of(record.state.host(), run_delay);
     if (!host.live) {
         const Seconds fading = forget_after - patience(record);

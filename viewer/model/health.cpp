@@ -37,20 +37,21 @@ Level level_of(double severity) {
 Health health_of(const wire::Host& host, const std::optional<WorstVm>& run_delay) {
     Health health;
     std::vector<std::pair<double, std::string>> reasons;
-    const auto weigh = [&](const Threshold& threshold, double value, std::string_view vm) {
+    const auto weigh = [&](const Threshold& threshold, double value, const WorstVm* vm) {
         if (!std::isfinite(value)) return;
         const double severity = severity_of(threshold, value);
         health.severity = std::max(severity, health.severity.value_or(0));
         if (severity < warn_severity) return;
         auto text = std::string(threshold.name) + ' ' + std::to_string(std::lround(value)) + ' ' +
                     std::string(threshold.unit);
-        if (!vm.empty()) text.append(" of ").append(vm);
+        if (vm) text.append(" of ").append(vm->name);
+        if (vm && !vm->by.empty()) text.append(" (by ").append(vm->by).append(")");
         reasons.emplace_back(severity, std::move(text));
     };
     for (const auto& threshold : thresholds) {
-        if (const auto& value = host.*threshold.figure) weigh(threshold, *value, {});
+        if (const auto& value = host.*threshold.figure) weigh(threshold, *value, nullptr);
     }
-    if (run_delay) weigh(run_delay_threshold, run_delay->value, run_delay->name);
+    if (run_delay) weigh(run_delay_threshold, run_delay->value, &*run_delay);
     if (health.severity) health.level = level_of(*health.severity);
     std::ranges::stable_sort(reasons, std::ranges::greater{},
                              [](const auto& reason) { return reason.first; });

@@ -61,10 +61,11 @@ struct Health {
 struct WorstVm {
     std::string_view name;
     double value;
+    std::string by = {};  // who is to blame, where that is known
 };
 
-// Unknown figures take no part. A reason can have the name of a VM in it, which is somebody else's
-// text.
+// Unknown figures take no part. A reason can have names of VMs and processes in it, which are
+// somebody else's text.
 Health health_of(const wire::Host& host, const std::optional<WorstVm>& run_delay = std::nullopt);
 
 }  // namespace virtpulse::viewer

@@ -148,6 +148,14 @@ CgroupRates cgroup_rates_between(const CounterReading& before, const CounterRead
             pressure(&wire::PressureExt::memory), pressure(&wire::PressureExt::io)};
 }
 
+const WaitRate* worst_wait(const VmRates& rates) {
+    constexpr double least_share = 0.1;
+    const double least_percent = rates.run_delay_percent.value_or(0) * least_share;
+    const auto worst = std::ranges::find_if(
+        rates.waits_for, [](const WaitRate& wait) { return wait.who != "unknown"; });
+    return worst != rates.waits_for.end() && worst->percent >= least_percent ? &*worst : nullptr;
+}
+
 bool RateTracker::follow(std::span<const wire::VmState> vms) {
     const bool is_changed = arrange(vms);
     for (std::size_t at = 0; at < vms.size(); ++at) {

@@ -46,6 +46,10 @@ struct VmRates {
     bool operator==(const VmRates&) const = default;
 };
 
+// Of what the VM waits for, what costs it most and can be named; null where it is not known, or is
+// so little of all its waiting that it explains nothing.
+const WaitRate* worst_wait(const VmRates& rates);
+
 // Of wire::BlockCounters, what rates are made of.
 struct BlockReading {
     std::string device;

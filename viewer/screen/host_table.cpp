@@ -6,7 +6,7 @@
 #include "base/terminal_text.h"
 #include "viewer/screen/gauge.h"
 #include "viewer/screen/order.h"
-#include "viewer/terminal/list.h"
+#include "viewer/terminal/notes.h"
 #include "viewer/terminal/units.h"
 
 namespace virtpulse::viewer::screen {

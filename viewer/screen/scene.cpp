@@ -10,6 +10,7 @@
 #include "viewer/screen/order.h"
 #include "viewer/screen/vm_table.h"
 #include "viewer/terminal/list.h"
+#include "viewer/terminal/notes.h"
 #include "viewer/terminal/units.h"
 
 namespace virtpulse::viewer::screen {

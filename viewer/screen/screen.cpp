@@ -4,9 +4,9 @@
 
 #include <utility>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
@@ -22,6 +22,7 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
+constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto refresh_interval = std::chrono::seconds(1);
 // The first frames are there by then, so that it is not empty at first.
 constexpr auto first_look = std::chrono::milliseconds(150);
@@ -62,14 +63,13 @@ Screen::~Screen() {
 }
 
 asio::awaitable<Result<bool>> Screen::run(std::optional<std::uint64_t> count) {
-    const auto executor = co_await asio::this_coro::executor;
-    asio::co_spawn(executor, follow_keys(), asio::detached);
+    asio::co_spawn(
+        timer_.get_executor(), [this] { return follow_keys(); }, asio::detached);
     follow_signals();
     auto next = Clock::now() + first_look;
     for (std::uint64_t shown = 0; !ended_ && (!count || shown <= *count); ++shown) {
-        error_code cancelled;
         timer_.expires_at(next);
-        co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+        co_await timer_.async_wait(no_throw);
         if (ended_) break;
         redraw();
         next = std::max(next + (shown == 0 ? refresh_interval - first_look : refresh_interval),
@@ -87,9 +87,8 @@ void Screen::end(std::optional<Error> error) {
 
 asio::awaitable<void> Screen::follow_keys() {
     for (;;) {
-        error_code error;
-        co_await keyboard_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                      asio::redirect_error(asio::use_awaitable, error));
+        const auto [error] =
+            co_await keyboard_.async_wait(asio::posix::stream_descriptor::wait_read, no_throw);
         if (error || is_hung_up(curses_->keyboard())) break;
         take_keys();
         if (ended_) co_return;

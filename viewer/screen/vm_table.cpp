@@ -5,6 +5,7 @@
 #include "base/terminal_text.h"
 #include "viewer/screen/gauge.h"
 #include "viewer/screen/order.h"
+#include "viewer/terminal/notes.h"
 #include "viewer/terminal/units.h"
 
 namespace virtpulse::viewer::screen {
@@ -33,7 +34,7 @@ std::string resident_text(const wire::Vm& vm) {
 std::size_t VmColumns::total() const {
     std::size_t sum = sign_width + name;
     sum += gap + columns_of_gauge(cpu_style(*this));
-    for (const auto width : {state, ram, io, delay, reads, writes, vcpus, rss}) {
+    for (const auto width : {state, ram, io, delay, reads, writes, vcpus, rss, why}) {
         if (width > 0) sum += gap + width;
     }
     return sum;
@@ -63,11 +64,15 @@ VmColumns vm_columns(std::size_t width, std::span<const VmView* const> vms) {
         add(columns.vcpus, 5);
         add(columns.reads, 6);
         if (columns.reads > 0) add(columns.writes, 6);
+        // Words before longer bars, and by the window's width alone, as of the hosts.
+        add(columns.why, 30);
         grow(columns.bar, 10);
         if (columns.writes > 0) add(columns.rss, 9);
+        if (columns.why > 0) grow(columns.why, 60);
         grow(columns.bar, 20);
     }
     grow(columns.name, std::min<std::size_t>(longest_name, 60));
+    if (columns.why > 0) columns.why += spare();
     return columns;
 }
 
@@ -97,6 +102,7 @@ Line vm_heading(const VmColumns& columns, const State& state, std::size_t row, s
     put("WR/S", columns.writes, Align::right);
     put("VCPUS", columns.vcpus, Align::right);
     put("RESIDENT", columns.rss, Align::right);
+    put("WHY", columns.why, Align::left);
     return line;
 }
 
@@ -137,6 +143,7 @@ Line vm_line(const VmView& view, const VmColumns& columns, bool host_live) {
     const auto vcpus = vm.ext ? vm.ext->vcpus : std::nullopt;
     figure(vcpus ? std::to_string(*vcpus) : std::string(unknown_mark), columns.vcpus);
     figure(resident_text(vm), columns.rss);
+    put(idle || old ? std::string() : vm_note(view), columns.why, Align::left, ink);
     return line;
 }
 

@@ -23,6 +23,7 @@ struct VmColumns {
     std::size_t writes = 0;
     std::size_t vcpus = 0;
     std::size_t rss = 0;
+    std::size_t why = 0;
 
     [[nodiscard]] std::size_t total() const;
 };

@@ -19,10 +19,6 @@ struct ListStyle {
 // At most `height` lines of at most `width` columns. What does not fit is counted in the last one.
 std::vector<std::string> render_list(const Picture& picture, const ListStyle& style);
 
-// What is notable about a host, in words: when it will be forgotten, which figures are warn or bad,
-// what is missing and why.
-std::string host_note(const HostView& host);
-
 // "connection refused; next attempt in 4 s": how a connection stands, for a person.
 std::string link_text(const LinkStatus& link, Clock::time_point now);
 

@@ -44,6 +44,33 @@ TEST_CASE("a VM that waits for a CPU is found, and is its host's reason") {
     CHECK(texts(grid, 1) == Texts{"alpha/web: waits 38 % of the time for a CPU"});
 }
 
+TEST_CASE("who had the CPU meanwhile is named, but not who had next to none of it") {
+    const auto after_a_second = [](std::vector<wire::Culprit> culprits) {
+        Grid grid;
+        auto vm = test::counting_vm("web", 0, 0, 0);
+        vm.ext->vcpus = 2;
+        vm.ext->wait.emplace();
+        for (const auto& culprit : culprits)
+            vm.ext->wait->culprits.push_back({culprit.who, culprit.name, 0, 0});
+        REQUIRE(grid.take(test::frame("alpha", 10, {vm}), 0, test::at(0)));
+        vm.ext->run_delay_ns = 2'400'000'000;
+        vm.ext->wait->culprits = std::move(culprits);
+        REQUIRE(grid.take(test::frame("alpha", 11, {vm}), 0, test::at(1)));
+        return grid;
+    };
+    const auto known =
+        after_a_second({{"unknown", "", 1'300'000'000, 1}, {"vm", "db", 900'000'000, 1}});
+    CHECK(known.view_of("alpha", test::at(1))->health.reasons ==
+          Texts{"run delay 120 % of web (by db)"});
+    CHECK(texts(known, 1) == Texts{"alpha/web: waits 120 % of the time for a CPU with several "
+                                   "threads at once, 45 % behind db"});
+    const auto hardly =
+        after_a_second({{"unknown", "", 1'300'000'000, 1}, {"process", "cron", 90'000'000, 1}});
+    CHECK(hardly.view_of("alpha", test::at(1))->health.reasons == Texts{"run delay 120 % of web"});
+    CHECK(texts(hardly, 1) == Texts{"alpha/web: waits 120 % of the time for a CPU with several "
+                                    "threads at once"});
+}
+
 TEST_CASE("a delay is not known without the number of vCPUs") {
     auto vm = test::counting_vm("web", 1, 0, 0);
     const wire::VmState state{vm, false, 1, 1};

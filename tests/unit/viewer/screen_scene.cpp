@@ -122,6 +122,20 @@ TEST_CASE("screen: all of it at 80 by 24") {
 )");
 }
 
+TEST_CASE("screen: where there is room for words, what a VM waits for") {
+    Scenery scenery;
+    for (const std::uint64_t second : {2U, 3U}) {
+        auto slow = test::counting_vm("slow", second * 400'000'000, 0, 0);
+        slow.ext->wait.emplace().culprits = {{"vm", "busy", second * 300'000'000, second}};
+        scenery.grid.take(host("sick", 97, 100 + static_cast<double>(second), {slow}), 0,
+                          at(static_cast<double>(second)));
+    }
+    const auto wide = scenery.scene({}, large, 3);
+    CHECK(has(wide, "RESIDENT  WHY"));
+    CHECK(has(wide, "waits 30.0 %: busy"));
+    CHECK_FALSE(has(scenery.scene({}, small, 3), "WHY"));
+}
+
 TEST_CASE("screen: every size is filled and nothing goes beyond it") {
     Scenery scenery;
     scenery.grid.take(host("日本の仮想計算機が動いている長い名前", 50, 100,

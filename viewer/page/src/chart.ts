@@ -19,13 +19,13 @@ function topOf(lines: readonly Line[]): number {
   return top;
 }
 
-/** 1, 2 or 5 times a power of ten, or of 1024 for bytes: the first that is not below `value`. */
+/** A digit, but 7 or 9, times a power of ten, or of 1024 for bytes: the first that is not below `value`. */
 export function niceTop(value: number, isBytes = false): number {
   if (value <= 0) return 1;
   const base = isBytes ? 1024 ** Math.floor(Math.log(value) / Math.log(1024)) : 1;
   const rest = value / base;
   const power = 10 ** Math.floor(Math.log10(rest));
-  for (const step of [1, 2, 5, 10]) if (step * power >= rest * 0.9999) return step * power * base;
+  for (const step of [1, 2, 3, 4, 5, 6, 8, 10]) if (step * power >= rest * 0.9999) return step * power * base;
   return 10 * power * base;
 }
 
@@ -81,6 +81,7 @@ const FONT = "11px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-ser
 
 /** Lines over time, with a scale on the left and the span below. */
 export function chart(canvas: HTMLCanvasElement, lines: readonly Line[], style: ChartStyle, colours: Palette): void {
+  canvas.style.width = ""; // it has the room that there is now, not what it was drawn in last
   const width = canvas.clientWidth || canvas.parentElement?.clientWidth || 300;
   const height = 120;
   const paint = sized(canvas, width, height);
@@ -97,10 +98,12 @@ export function chart(canvas: HTMLCanvasElement, lines: readonly Line[], style: 
     });
   }
   const top = Math.max(style.top, niceTop(topOf(drawn), style.isBytes));
-  const area: Area = { x: 58, y: 6, width: width - 62, height: height - 24 };
   paint.font = FONT;
+  const shares = [0, 0.5, 1];
+  const left = Math.max(58, ...shares.map((share) => Math.ceil(paint.measureText(style.format(top * share)).width) + 8));
+  const area: Area = { x: left, y: 6, width: width - left - 4, height: height - 24 };
   paint.textBaseline = "middle";
-  for (const share of [0, 0.5, 1]) {
+  for (const share of shares) {
     const y = Math.round(area.y + area.height * (1 - share)) + 0.5;
     paint.beginPath();
     paint.moveTo(area.x, y);

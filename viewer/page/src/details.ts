@@ -20,6 +20,9 @@ export interface VmDetail {
   write_ops_s: number | null;
   read_bytes_s: number | null;
   write_bytes_s: number | null;
+  throttled_percent: number | null;
+  memory_pressure_percent: number | null;
+  io_pressure_percent: number | null;
 }
 
 export interface HostDetail {

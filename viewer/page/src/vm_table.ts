@@ -30,7 +30,9 @@ export const delayPerVcpu = (vm: VmDetail): number | null =>
 
 const ioOf = (vm: VmDetail): number | null =>
   vm.read_bytes_s === null && vm.write_bytes_s === null ? null : (vm.read_bytes_s ?? 0) + (vm.write_bytes_s ?? 0);
-const usedOf = (vm: VmDetail): number | null => vm.rss_bytes ?? (vm.ram === null ? null : vm.ram * 1024);
+/** What is shut off or crashed uses none. */
+const usedOf = (vm: VmDetail): number | null =>
+  vm.state === 5 || vm.state === 6 ? null : (vm.rss_bytes ?? (vm.ram === null ? null : vm.ram * 1024));
 const givenOf = (vm: VmDetail): number | null => {
   const kib = vm.maxram || vm.ram;
   return kib === null ? null : kib * 1024;
@@ -41,7 +43,7 @@ export const COLUMNS: readonly Column[] = [
   { id: "state", title: "State", hint: "and its last two minutes", isText: true, text: (vm) => (vm.stale ? `${vm.state_name}, stale` : vm.state_name), value: (vm) => vm.state_name },
   { id: "cpu", title: "CPU", hint: "percent of its virtual CPUs", text: (vm) => percent(vm.cpu), value: (vm) => vm.cpu },
   { id: "wait", title: "Waits", hint: "time that each virtual CPU was ready but had no CPU", text: (vm) => percent(delayPerVcpu(vm)), value: delayPerVcpu },
-  { id: "memory", title: "Memory", hint: "in use, of what it was given", text: (vm, app) => `${bytes(usedOf(vm), app.units)} / ${bytes(givenOf(vm), app.units)}`, value: usedOf },
+  { id: "memory", title: "Memory", hint: "resident on the host, of what it was given; qemu itself takes some too", text: (vm, app) => `${bytes(usedOf(vm), app.units)} / ${bytes(givenOf(vm), app.units)}`, value: usedOf },
   { id: "io", title: "Disk", hint: "bytes read and written", text: (vm, app) => bytesPerSecond(ioOf(vm), app.units), value: ioOf },
   { id: "reads", title: "Reads/s", hint: "", text: (vm) => rate(vm.read_ops_s), value: (vm) => vm.read_ops_s },
   { id: "writes", title: "Writes/s", hint: "", text: (vm) => rate(vm.write_ops_s), value: (vm) => vm.write_ops_s },
@@ -73,7 +75,7 @@ export function foreseen({ vms, sample }: GridHost): Entry[] {
       vm: {
         name, uuid, state, state_name: STATES[state] ?? "no state", stale: sample.stale[at] === 1, cpu: tenths(sample.cpu[at]!), ram: givenKib, maxram: givenKib,
         vcpus: null, pid: null, rss_bytes: givenKib === null || Number.isNaN(used) ? null : used * givenKib * 1024, run_delay_percent: null,
-        read_ops_s: null, write_ops_s: null, read_bytes_s: null, write_bytes_s: null,
+        read_ops_s: null, write_ops_s: null, read_bytes_s: null, write_bytes_s: null, throttled_percent: null, memory_pressure_percent: null, io_pressure_percent: null,
       },
     };
   });

@@ -10,6 +10,7 @@ import { shown } from "./names";
 import { drawPanel, panel, type Panel } from "./panel";
 import { bytes, bytesPerSecond, counted, percent, rate } from "./units";
 import { delayPerVcpu } from "./vm_table";
+import { whySlow } from "./why_slow";
 
 const last = (series: readonly (number | null)[]): number | null => series[series.length - 1] ?? null;
 
@@ -18,6 +19,7 @@ export class VmView implements View {
   private readonly state = h("span", { class: "level" });
   private readonly hostLink = h("a");
   private readonly facts = h("p", { class: "facts" });
+  private readonly why = h("p", { class: "summary" });
   private readonly timeline = h("canvas", { class: "timeline", role: "img", "aria-label": "State over the last two minutes" });
   private readonly cpu = panel("CPU, percent of its virtual CPUs", ["running", "waiting for a CPU"]);
   private readonly memory = panel("Memory", ["resident on the host", "now given", "can be given"]);
@@ -42,7 +44,7 @@ export class VmView implements View {
       { title: "Disk, bytes a second", top: 1024, isBytes: true, text: rates, lines: [{ metric: "read_bytes", label: "read" }, { metric: "write_bytes", label: "written" }] },
       { title: "Disk, operations a second", top: 1, text: rate, lines: [{ metric: "read_ops", label: "reads" }, { metric: "write_ops", label: "writes" }] },
     ]);
-    this.body = h("div", {}, this.facts, h("p", { class: "states" }, "State, 2 min", this.timeline),
+    this.body = h("div", {}, this.why, this.facts, h("p", { class: "states" }, "State, 2 min", this.timeline),
       h("div", { class: "charts wide" }, this.cpu.element, this.memory.element, this.bytes.element, this.operations.element),
       this.extra.element);
     this.element = h("main", { class: "page", id: "view", tabindex: -1 },
@@ -77,6 +79,9 @@ export class VmView implements View {
     say(this.facts, [
       detail.vcpus === null ? "" : counted(detail.vcpus, "vCPU"), detail.pid === null ? "" : `process ${detail.pid}`, `uuid ${shown(detail.uuid)}`,
     ].filter((part) => part !== "").join(" · "));
+    const why = route.at === null ? whySlow(details.samples, key) : null;
+    say(this.why, why ?? "");
+    this.why.hidden = why === null;
     if (host) strip(this.timeline, host.history.states(key), Math.min(480, this.element.clientWidth - 140), 14, colours);
 
     const series = (figure: (vm: VmSample) => number | null): (number | null)[] => details.series(key, figure);

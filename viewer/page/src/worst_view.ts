@@ -35,8 +35,8 @@ export class WorstView implements View {
       : `${counted(chosen.length, "finding")}${more}.`);
     const kept = new Set<string>();
     chosen.forEach((finding, at) => {
-      // The same finding with other figures stays the same line.
-      const key = `${finding.host}\n${finding.uuid}\n${finding.text.replace(/\d+/g, "#")}`;
+      // The same finding with other figures and culprits stays the same line.
+      const key = `${finding.host}\n${finding.uuid}\n${finding.text.replace(/[,:].*/s, "").replace(/\d+/g, "#")}`;
       if (kept.has(key)) return;
       kept.add(key);
       const row = this.rows.get(key) ?? this.make(key);

@@ -108,6 +108,6 @@ test("colours: text on each of them can be read, and severity is the viewer's", 
 });
 
 test("scales end at round numbers", () => {
-  assert.deepEqual([0, 0.3, 7, 100, 101].map((value) => niceTop(value)), [1, 0.5, 10, 100, 200]);
-  assert.equal(niceTop(3000, true), 5 * 1024);
+  assert.deepEqual([0, 0.35, 7, 100, 101].map((value) => niceTop(value)), [1, 0.4, 8, 100, 200]);
+  assert.equal(niceTop(3000, true), 3 * 1024);
 });
