@@ -106,9 +106,10 @@ Result<> Writer::replay() {
         host.id = statement->integer(1);
         host.touched_ms = statement->integer(2);
         if (!statement->counter(3)) continue;
-        auto& vm = host.vms[vm_key(statement->text(4), statement->counter(5))];
-        vm = {statement->integer(3), statement->integer(7), statement->text(6), {}};
-        ++known_vms_;
+        auto& vm = find_vm(host, statement->text(4), statement->counter(5));
+        vm.id = statement->integer(3);
+        vm.name = statement->text(6);
+        vm.touched_ms = statement->integer(7);
     }
     if (!statement->reset()) return database_->error();
 

@@ -217,15 +217,29 @@ Writer::HostRow* Writer::host_row(const wire::Host& host, std::int64_t now_ms) {
     return &row;
 }
 
-std::string Writer::vm_key(const std::string& uuid, const std::optional<std::uint64_t>& start) {
-    return start ? uuid + '/' + std::to_string(*start) : uuid;
+Writer::VmRow& Writer::find_vm(HostRow& host, const std::string& uuid,
+                               std::optional<std::uint64_t> start) {
+    // A host names its VMs in the same order again and again.
+    if (host.last_vm != nullptr) {
+        auto* const next = host.last_vm->next;
+        if (next != nullptr && next->uuid == uuid && next->start == start)
+            return *(host.last_vm = next);
+    }
+    const auto [it, is_new] =
+        host.vms.try_emplace(start ? uuid + '/' + std::to_string(*start) : uuid);
+    auto& row = it->second;
+    if (is_new) {
+        row.uuid = uuid;
+        row.start = start;
+        ++known_vms_;
+    }
+    if (host.last_vm != nullptr) host.last_vm->next = &row;
+    host.last_vm = &row;
+    return row;
 }
 
 Writer::VmRow* Writer::vm_row(HostRow& host, const wire::Vm& vm, std::int64_t now_ms) {
-    const auto [it, is_new] =
-        host.vms.try_emplace(vm_key(vm.uuid, vm.ext ? vm.ext->start : std::nullopt));
-    auto& row = it->second;
-    if (is_new) ++known_vms_;
+    auto& row = find_vm(host, vm.uuid, vm.ext ? vm.ext->start : std::nullopt);
     if (row.id != 0 && now_ms - row.touched_ms < touch_every_ms && row.name == vm.name) return &row;
     const auto id =
         put_vm_.query(host.id, std::string_view(vm.uuid), vm.ext ? vm.ext->start : std::nullopt,

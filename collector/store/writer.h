@@ -43,11 +43,14 @@ class Writer {
     explicit Writer(Database& database) : database_(&database) {}
 
     struct VmRow {
+        std::string uuid;
+        std::optional<std::uint64_t> start;
         std::int64_t id = 0;
         std::int64_t touched_ms = 0;
         std::string name;
         Rollup rollup;                // of its host's bucket
         std::int64_t stored_ms = -1;  // `time_ms` of its last sample
+        VmRow* next = nullptr;        // which came after it last
     };
     struct HostRow {
         std::int64_t id = 0;
@@ -57,6 +60,7 @@ class Writer {
         OpenBucket open;
         std::int64_t vms_start_s = 0;                // of the bucket that is open for its VMs
         std::unordered_map<std::string, VmRow> vms;  // by uuid and start
+        VmRow* last_vm = nullptr;                    // that came
         VmPack pack;                                 // held
         VmPack key;                                  // of those to come
     };
@@ -76,7 +80,8 @@ class Writer {
     bool forget_stored(HostRow& host);
     // Closes the buckets that began before, keeping those that are open.
     bool close_begun_before(std::int64_t start_s);
-    static std::string vm_key(const std::string& uuid, const std::optional<std::uint64_t>& start);
+    // As it is, or new with no id yet.
+    VmRow& find_vm(HostRow& host, const std::string& uuid, std::optional<std::uint64_t> start);
     Result<> replay();
     Result<> replay_hosts(std::int64_t from_s);
     Result<> replay_vms(std::int64_t from_s, std::int64_t to_s);
