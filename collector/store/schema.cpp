@@ -151,7 +151,8 @@ std::string all_rollups() {
 Result<> make(Database& database) {
     return database.execute(
         "BEGIN IMMEDIATE;" + std::string(fixed_tables) + sample_tables + columns_of_3 +
-        old_samples_of_4 + pack_schema() + all_rollups() + rollup_pack_schema() +
+        old_samples_of_4 + all_rollups() + move_old_rollups() + pack_schema() +
+        rollup_pack_schema() +
         "INSERT INTO meta VALUES('made_by', 'virtpulse-collector " VIRTPULSE_VERSION
         "');"
         "PRAGMA application_id = " +
@@ -182,8 +183,9 @@ Result<> migrate_from_1(Database& database) {
         " read_ops, read_bytes, write_ops, write_bytes, flush_ops, discard_ops, busy_ns, in_flight"
         " FROM old_vm_block_samples ORDER BY 1, 2, 3, 4;"
         "DROP TABLE old_host_samples; DROP TABLE old_vm_samples; DROP TABLE old_vm_block_samples;";
-    auto done = database.execute(sql + columns_of_3 + old_samples_of_4 + pack_schema() +
-                                 rollup_pack_schema() + version_is(schema_version) + "COMMIT");
+    auto done = database.execute(sql + columns_of_3 + old_samples_of_4 + move_old_rollups() +
+                                 pack_schema() + rollup_pack_schema() + version_is(schema_version) +
+                                 "COMMIT");
     if (!done) (void)database.execute("ROLLBACK");  // the file is then as it was
     return done;
 }
@@ -197,7 +199,8 @@ Result<> migrate(Database& database, std::int64_t from) {
         if (done) done = add_rollup_columns(database, *subject);
     }
     if (done) {
-        done = database.execute((from < 4 ? old_samples_of_4 + pack_schema() : std::string()) +
+        done = database.execute(move_old_rollups() +
+                                (from < 4 ? old_samples_of_4 + pack_schema() : std::string()) +
                                 rollup_pack_schema() + version_is(schema_version) + "COMMIT");
     }
     if (!done) (void)database.execute("ROLLBACK");

@@ -103,12 +103,17 @@ std::string rollup_columns_of(std::string_view metric, bool is_counter) {
     return name + "_min, " + name + (is_counter ? "" : "_sum") + ", " + name + "_max";
 }
 
-std::string rollup_pack_schema() {
+std::string move_old_rollups() {
     std::string sql;
     for (const auto& tier : tiers) {
         sql.append("ALTER TABLE ").append(rollup_table(vm_subject, tier));
         sql.append(" RENAME TO ").append(old_rollup_table(tier)).append(";");
     }
+    return sql;
+}
+
+std::string rollup_pack_schema() {
+    std::string sql;
     sql +=
         "CREATE TABLE vm_rollup_packs(step_s INTEGER NOT NULL, start_s INTEGER NOT NULL,"
         " host_id INTEGER NOT NULL REFERENCES hosts(id), vms TEXT NOT NULL" +

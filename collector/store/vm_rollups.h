@@ -13,8 +13,10 @@
 
 namespace virtpulse::collector {
 
-// Moves the tables vm_10s, vm_1min and vm_1h of version 4 away, makes the one, and views with the
-// names of the three.
+// Renames the tables vm_10s, vm_1min and vm_1h of version 4. SQLite looks through all views then,
+// so that it takes a fifth of a second once those of packs are there.
+std::string move_old_rollups();
+// CREATE TABLE, and views with the names of those three; pack_schema() was there before.
 std::string rollup_pack_schema();
 // Where the rows of version 4 are.
 std::string old_rollup_table(const Tier& tier);

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <random>
 
 #include "collector/query/history.h"
@@ -71,6 +72,7 @@ TEST_CASE("a column of roll-ups says the values again, known or not, without zer
     for (int bits = 0; bits <= 56; ++bits) {
         std::vector<std::int64_t> values;
         const auto most = std::min(largest, (std::int64_t{1} << bits) - 1);
+        values.reserve(20);
         for (int i = 0; i < 20; ++i)
             values.push_back(i % 5 == 3   ? unknown_value
                              : i % 5 == 4 ? 0
