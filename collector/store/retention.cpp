@@ -13,6 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto longest_step = std::chrono::milliseconds(250);  // then the rest is for the next
+constexpr int rows_in_a_step = 500;    // of packs, which have some pages each, 6 MB
 constexpr int pages_in_a_step = 2000;  // given back to the file system: 8 MB a second
 
 constexpr std::string_view delete_events =
@@ -36,10 +37,10 @@ Result<Retention> Retention::prepare(Database& database, const Keep& keep) {
         const auto from = " FROM " + table + " WHERE " + which;
         auto oldest = Statement::prepare(database, "SELECT min(" + t + ")" + from);
         if (!oldest) return oldest.error();
-        auto erase =
-            Statement::prepare(database, "DELETE" + from + " AND " + t + " = ?1 AND " + i +
-                                             " <= (SELECT max(" + i + ") FROM (SELECT " + i + from +
-                                             " AND " + t + " = ?1 ORDER BY " + i + " LIMIT 5000))");
+        auto erase = Statement::prepare(
+            database, "DELETE" + from + " AND " + t + " = ?1 AND " + i + " <= (SELECT max(" + i +
+                          ") FROM (SELECT " + i + from + " AND " + t + " = ?1 ORDER BY " + i +
+                          " LIMIT " + std::to_string(rows_in_a_step) + "))");
         if (!erase) return erase.error();
         retention.tables_.push_back({age.count(), std::move(*oldest), std::move(*erase)});
         return {};
