@@ -115,11 +115,16 @@ std::string move_old_rollups() {
 std::string rollup_pack_schema() {
     std::string sql;
     sql +=
-        "CREATE TABLE vm_rollup_packs(step_s INTEGER NOT NULL, start_s INTEGER NOT NULL,"
+        "CREATE TABLE vm_rollup_packs(id INTEGER PRIMARY KEY, step_s INTEGER NOT NULL, start_s "
+        "INTEGER NOT NULL,"
         " host_id INTEGER NOT NULL REFERENCES hosts(id), vms TEXT NOT NULL" +
-        all_columns() + ", PRIMARY KEY(step_s, start_s, host_id)) WITHOUT ROWID;" +
+        all_columns() +
+        ");"
+        // Not the table's key: to compare one, SQLite would read all pages of its row.
+        "CREATE UNIQUE INDEX vm_rollup_packs_by_time ON vm_rollup_packs(step_s, start_s, "
+        "host_id);" +
         // For who asks the views: a bucket has many rows, a host one of them.
-        "INSERT INTO sqlite_stat1 VALUES('vm_rollup_packs', 'vm_rollup_packs',"
+        "INSERT INTO sqlite_stat1 VALUES('vm_rollup_packs', 'vm_rollup_packs_by_time',"
         " '100000000 30000000 1000 1');" +
         view_of_packs();
     for (const auto& tier : tiers)
@@ -129,11 +134,11 @@ std::string rollup_pack_schema() {
 
 Result<VmRollups> VmRollups::prepare(Database& database) {
     VmRollups rollups;
-    std::string put = "INSERT OR REPLACE INTO vm_rollup_packs(step_s, start_s, host_id, vms" +
-                      all_columns() + ") VALUES(?, ?, ?, ?";
+    std::string put = "INSERT OR REPLACE INTO vm_rollup_packs(id, step_s, start_s, host_id, vms" +
+                      all_columns() + ") VALUES(?, ?, ?, ?, ?";
     for (std::size_t i = 0; i < rollup_columns; ++i)
         put += ", ?";
-    const std::string get = "SELECT vms" + all_columns() +
+    const std::string get = "SELECT id, vms" + all_columns() +
                             " FROM vm_rollup_packs"
                             " WHERE step_s = ? AND start_s = ? AND host_id = ?";
     const std::string find_stored =
@@ -174,14 +179,16 @@ bool VmRollups::find_stored(std::int64_t host_id, std::int64_t start_s,
 
 bool VmRollups::read(const Tier& tier, std::int64_t start_s, std::int64_t host_id) {
     merged_.clear();
+    merged_id_.reset();
     get_.set(1, tier.step_s);
     get_.set(2, start_s);
     get_.set(3, host_id);
     if (get_.next()) {
-        for (const auto id : ids_in(get_.bytes(0)))
+        merged_id_ = get_.counter(0);
+        for (const auto id : ids_in(get_.bytes(1)))
             merged_.push_back({id, {}});
         for (std::size_t column = 0; column < rollup_columns; ++column) {
-            const auto text = get_.bytes(static_cast<int>(column) + 1);
+            const auto text = get_.bytes(static_cast<int>(column) + 2);
             for (std::size_t i = 0; i < merged_.size(); ++i)
                 merged_[i].values.at(column) = value_in_column(text, i);
         }
@@ -190,18 +197,19 @@ bool VmRollups::read(const Tier& tier, std::int64_t start_s, std::int64_t host_i
 }
 
 bool VmRollups::write(const Tier& tier, std::int64_t start_s, std::int64_t host_id) {
-    put_.set(1, tier.step_s);
-    put_.set(2, start_s);
-    put_.set(3, host_id);
+    put_.set(1, merged_id_);
+    put_.set(2, tier.step_s);
+    put_.set(3, start_s);
+    put_.set(4, host_id);
     const auto vms = id_list(merged_);
-    put_.set(4, std::string_view(vms));
+    put_.set(5, std::string_view(vms));
     for (std::size_t column = 0; column < rollup_columns; ++column) {
         auto& text = texts_.at(column);
         append_column(merged_, column, text);
         if (text.empty()) {
-            put_.set(static_cast<int>(column) + 5, std::nullopt);
+            put_.set(static_cast<int>(column) + 6, std::nullopt);
         } else {
-            put_.set(static_cast<int>(column) + 5, Blob{text});
+            put_.set(static_cast<int>(column) + 6, Blob{text});
         }
     }
     return put_.run_as_set();

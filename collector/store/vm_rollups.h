@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ class VmRollups {
 
     Statement get_, put_, find_stored_;
     RollupPack merged_;
+    std::optional<std::uint64_t> merged_id_;  // of its row; none where it has none yet
     std::array<std::string, rollup_columns> texts_;
 };
 
