@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
+#include "collector/store/id_list.h"
 #include "collector/store/replay.h"
 #include "collector/store/rollup_tables.h"
 #include "collector/store/vm_packs.h"
+#include "collector/store/vm_rollups.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -61,9 +64,13 @@ std::string each_step(std::int64_t step_s) {
            " FROM t WHERE s + " + std::to_string(step_s) + " < ?2) ";
 }
 
-Result<> read_rollups(Database& database, const Subject& subject, std::int64_t id,
-                      const std::vector<MetricChoice>& metrics, const HistoryPlan& plan,
-                      std::vector<Columns>& columns) {
+std::size_t place_of(std::int64_t start_s, const HistoryPlan& plan) {
+    return static_cast<std::size_t>((start_s - plan.from_s) / plan.step_s);
+}
+
+Result<> read_rows(Database& database, const std::string& table, std::string_view id_column,
+                   std::int64_t id, const std::vector<MetricChoice>& metrics,
+                   const HistoryPlan& plan, std::vector<Columns>& columns) {
     std::string sql = each_step(plan.tier->step_s) + "SELECT start_s, samples, span_ms";
     for (const auto& [name, index, is_counter] : metrics)
         sql.append(", ")
@@ -73,15 +80,15 @@ Result<> read_rollups(Database& database, const Subject& subject, std::int64_t i
             .append(is_counter ? ", " : "_mean, ")
             .append(name)
             .append("_max");
-    sql += " FROM t CROSS JOIN " + rollup_table(subject, *plan.tier) + " ON start_s = s AND " +
-           std::string(subject.id) + " = ?3";
+    sql +=
+        " FROM t CROSS JOIN " + table + " ON start_s = s AND " + std::string(id_column) + " = ?3";
     auto rows = Statement::prepare(database, sql);
     if (!rows) return rows.error();
     rows->set(1, plan.from_s);
     rows->set(2, plan.to_s);
     rows->set(3, id);
     while (rows->next()) {
-        const auto at = static_cast<std::size_t>((rows->integer(0) - plan.from_s) / plan.step_s);
+        const auto at = place_of(rows->integer(0), plan);
         const auto samples = static_cast<double>(rows->integer(1));
         const auto span_s = static_cast<double>(rows->integer(2)) / 1000;
         int column = 3;
@@ -99,6 +106,68 @@ Result<> read_rollups(Database& database, const Subject& subject, std::int64_t i
     }
     if (!rows->reset()) return database.error();
     return {};
+}
+
+std::optional<std::int64_t> host_of(Database& database, std::int64_t vm_id) {
+    auto host = Statement::prepare(database, "SELECT host_id FROM vms WHERE id = ?");
+    return host ? host->query(vm_id) : std::nullopt;
+}
+
+Result<> read_rollup_packs(Database& database, std::int64_t vm_id,
+                           const std::vector<MetricChoice>& metrics, const HistoryPlan& plan,
+                           std::vector<Columns>& columns) {
+    const auto host_id = host_of(database, vm_id);
+    if (!host_id) return {};
+    std::string sql = each_step(plan.tier->step_s) + "SELECT start_s, vms, samples, span_ms";
+    for (const auto& [name, index, is_counter] : metrics)
+        sql.append(", ").append(rollup_columns_of(name, is_counter));
+    sql += " FROM t CROSS JOIN vm_rollup_packs ON step_s = ?4 AND start_s = s AND host_id = ?3";
+    auto rows = Statement::prepare(database, sql);
+    if (!rows) return rows.error();
+    rows->set(1, plan.from_s);
+    rows->set(2, plan.to_s);
+    rows->set(3, *host_id);
+    rows->set(4, plan.tier->step_s);
+    while (rows->next()) {
+        const auto vms = ids_in(rows->bytes(1));
+        const auto found = std::ranges::find(vms, vm_id);
+        if (found == vms.end()) continue;
+        const auto vm = static_cast<std::size_t>(found - vms.begin());
+        const auto value = [&](int column) { return value_in_column(rows->bytes(column), vm); };
+        const auto at = place_of(rows->integer(0), plan);
+        int column = 4;
+        for (std::size_t i = 0; i < metrics.size(); ++i, column += 3) {
+            const auto sum = value(column + 1);
+            if (sum == unknown_value) continue;
+            const auto& name = metrics[i].name;
+            const auto units =
+                static_cast<double>(metrics[i].is_counter ? rate_units(name) : gauge_units(name));
+            const auto min = static_cast<double>(value(column)) / units;
+            const auto max = static_cast<double>(value(column + 2)) / units;
+            if (metrics[i].is_counter) {
+                columns[i].add_counter(at, min, static_cast<double>(sum), max,
+                                       static_cast<double>(value(3)) / 1000);
+            } else {
+                const auto samples = static_cast<double>(value(2));
+                columns[i].add_gauge(at, min, static_cast<double>(sum) / units / samples, max,
+                                     samples);
+            }
+        }
+    }
+    if (!rows->reset()) return database.error();
+    return {};
+}
+
+Result<> read_rollups(Database& database, const Subject& subject, std::int64_t id,
+                      const std::vector<MetricChoice>& metrics, const HistoryPlan& plan,
+                      std::vector<Columns>& columns) {
+    if (&subject == &host_subject) {
+        return read_rows(database, rollup_table(subject, *plan.tier), subject.id, id, metrics, plan,
+                         columns);
+    }
+    auto old =
+        read_rows(database, old_rollup_table(*plan.tier), subject.id, id, metrics, plan, columns);
+    return old ? read_rollup_packs(database, id, metrics, plan, columns) : old;
 }
 
 void take(const Rollup& rollup, std::size_t at, const std::vector<MetricChoice>& metrics,
@@ -121,9 +190,7 @@ void take(const Rollup& rollup, std::size_t at, const std::vector<MetricChoice>&
 template <class Take>
 Result<> read_packs(Database& database, std::int64_t vm_id, std::int64_t from_s, std::int64_t to_s,
                     const Take& take_one) {
-    auto host = Statement::prepare(database, "SELECT host_id FROM vms WHERE id = ?");
-    if (!host) return host.error();
-    const auto host_id = host->query(vm_id);
+    const auto host_id = host_of(database, vm_id);
     if (!host_id) return {};
     auto packs = PackReader::prepare(database);
     if (!packs) return packs.error();
@@ -147,8 +214,7 @@ Result<> read_samples(Database& database, const Subject& subject, std::int64_t i
     std::int64_t begin_s = plan.from_s - look_back_s;
     const auto finish = [&] {
         if (begin_s >= plan.from_s) {
-            const auto at = static_cast<std::size_t>((begin_s - plan.from_s) / plan.step_s);
-            take(rollup, at, metrics, columns);
+            take(rollup, place_of(begin_s, plan), metrics, columns);
         }
         rollup.begin();
     };

@@ -75,18 +75,23 @@ Reading read_sample(const Statement& row, const Subject& subject) {
 
 Result<> Writer::replay() {
     // What a clock that ran ahead has left says nothing of where we are, unless there is no other.
-    const auto newest = [&](const std::string& time, const std::string& hosts,
-                            const std::string& vms) {
-        const auto of = [&](const std::string& table) {
-            const auto any = "(SELECT max(" + time + ") FROM " + table;
-            return "coalesce(" + any + " WHERE " + time +
-                   " <= " + std::to_string(unix_ms() / 1000) + "), " + any + "), -1)";
-        };
-        return database_->query_integer("SELECT max(" + of(hosts) + ", " + of(vms) + ")");
+    using Table = std::pair<std::string, std::string>;  // and a condition
+    const auto newest = [&](const std::string& time, const std::vector<Table>& tables) {
+        std::string sql = "SELECT max(-1";
+        for (const auto& [table, condition] : tables) {
+            auto any = "(SELECT max(" + time + ") FROM " + table;
+            any.append(" WHERE ").append(condition);
+            sql.append(", coalesce(").append(any).append(" AND ").append(time);
+            sql.append(" <= ").append(std::to_string(unix_ms() / 1000)).append("), ");
+            sql.append(any).append("), -1)");
+        }
+        return database_->query_integer(sql + ")");
     };
-    const auto last = newest("received_s", "host_samples", "vm_packs");
+    const auto last = newest("received_s", {{"host_samples", "true"}, {"vm_packs", "true"}});
     if (!last) return last.error();
-    const auto done = newest("start_s", "host_10s", "vm_10s");
+    const auto done = newest("start_s", {{"host_10s", "true"},
+                                         {old_rollup_table(tiers[0]), "true"},
+                                         {"vm_rollup_packs", "step_s = 10"}});
     if (!done) return done.error();
     if (last->value_or(-1) < 0) return {};
     const auto from_s =
@@ -101,75 +106,85 @@ Result<> Writer::replay() {
         host.id = statement->integer(1);
         host.touched_ms = statement->integer(2);
         if (!statement->counter(3)) continue;
-        auto& vm = host.vms[vm_key(statement->text(4), statement->counter(5))];
-        vm = {statement->integer(3), statement->integer(7), statement->text(6), {}};
-        ++known_vms_;
+        auto& vm = find_vm(host, statement->text(4), statement->counter(5));
+        vm.id = statement->integer(3);
+        vm.name = statement->text(6);
+        vm.touched_ms = statement->integer(7);
     }
     if (!statement->reset()) return database_->error();
 
-    std::unordered_map<std::int64_t, OpenBucket*> hosts;
-    std::unordered_map<std::int64_t, OpenBucket*> vms;
+    replaying_ = true;
+    host_rollups_.set_replaying(true);
+    if (auto hosts = replay_hosts(from_s); !hosts) return hosts;
+    if (auto vms = replay_vms(from_s, **last + 1); !vms) return vms;
     for (auto& [name, host] : hosts_) {
-        hosts[host.id] = &host.open;
-        for (auto& [key, vm] : host.vms)
-            vms[vm.id] = &vm.open;
+        if (!host_rollups_.forget_stored(host.open, host.id) || !forget_stored(host))
+            return database_->error();
     }
-    if (auto done_hosts = replay(host_rollups_, host_subject, from_s, hosts); !done_hosts)
-        return done_hosts;
-    if (auto done_old = replay(vm_rollups_, vm_subject, from_s, vms); !done_old) return done_old;
-    if (auto done_packs = replay_packs(from_s, **last + 1, vms); !done_packs) return done_packs;
-    for (const auto& [id, open] : hosts)
-        if (!host_rollups_.forget_stored(*open, id)) return database_->error();
-    for (const auto& [id, open] : vms)
-        if (!vm_rollups_.forget_stored(*open, id)) return database_->error();
+    replaying_ = false;
+    host_rollups_.set_replaying(false);
     return {};
 }
 
-Result<> Writer::replay_packs(std::int64_t from_s, std::int64_t to_s,
-                              const std::unordered_map<std::int64_t, OpenBucket*>& known_ids) {
+Result<> Writer::replay_hosts(std::int64_t from_s) {
+    std::unordered_map<std::int64_t, HostRow*> hosts;
+    for (auto& [name, host] : hosts_)
+        hosts[host.id] = &host;
+    return replay_rows(host_subject, from_s, [&](const Statement& row) {
+        const auto found = hosts.find(row.integer(0));
+        return found == hosts.end() ||
+               host_rollups_.add(found->second->open, found->first, row.integer(1),
+                                 read_sample(row, host_subject));
+    });
+}
+
+Result<> Writer::replay_vms(std::int64_t from_s, std::int64_t to_s) {
+    std::unordered_map<std::int64_t, std::pair<HostRow*, VmRow*>> vms;
+    for (auto& [name, host] : hosts_) {
+        for (auto& [key, vm] : host.vms)
+            vms[vm.id] = {&host, &vm};
+    }
+    const auto add = [&](std::int64_t id, std::int64_t received_s, const auto& read) {
+        const auto found = vms.find(id);
+        return found == vms.end() ||
+               roll_up(*found->second.first, *found->second.second, received_s, read());
+    };
+    auto done = replay_rows(vm_subject, from_s, [&](const Statement& row) {
+        return add(row.integer(0), row.integer(1), [&] { return read_sample(row, vm_subject); });
+    });
+    if (!done) return done;
     auto packs = PackReader::prepare(*database_);
     if (!packs) return packs.error();
-    vm_rollups_.set_replaying(true);
     for (const auto& [name, host] : hosts_) {
         if (auto begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
         packs->begin(host.id, from_s, to_s);
         while (packs->next()) {
             for (std::size_t i = 0; i < packs->members().vms.size(); ++i) {
-                const auto found = known_ids.find(packs->members().vms[i].id);
-                if (found == known_ids.end()) continue;
-                if (!vm_rollups_.add(*found->second, found->first, packs->received_s(),
-                                     packs->reading(i))) {
+                if (!add(packs->members().vms[i].id, packs->received_s(),
+                         [&] { return packs->reading(i); })) {
                     return database_->error();
                 }
             }
         }
         if (auto read = packs->end(); !read) return read;
-        if (auto done = database_->execute("COMMIT"); !done) return done;
+        if (auto committed = database_->execute("COMMIT"); !committed) return committed;
     }
-    vm_rollups_.set_replaying(false);
     return {};
 }
 
-Result<> Writer::replay(RollupTables& tables, const Subject& subject, std::int64_t from_s,
-                        const std::unordered_map<std::int64_t, OpenBucket*>& known_ids) {
+Result<> Writer::replay_rows(const Subject& subject, std::int64_t from_s,
+                             const std::function<bool(const Statement& row)>& add) {
     auto rows = Statement::prepare(*database_, samples_since(subject));
     if (!rows) return rows.error();
-    tables.set_replaying(true);
     if (auto begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
     rows->set(1, from_s);
     int count = 0;
     while (rows->next()) {
-        const auto found = known_ids.find(rows->integer(0));
-        if (found == known_ids.end()) continue;
-        const auto reading = read_sample(*rows, subject);
-        if (!tables.add(*found->second, found->first, rows->integer(1), reading)) {
-            return database_->error();
-        }
+        if (!add(*rows)) return database_->error();
         if (++count % rows_in_a_transaction != 0) continue;
         if (auto done = database_->execute("COMMIT; BEGIN IMMEDIATE"); !done) return done;
     }
     if (!rows->reset()) return database_->error();
-    tables.set_replaying(false);
     return database_->execute("COMMIT");
 }
 

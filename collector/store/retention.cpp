@@ -1,9 +1,11 @@
 #include "collector/store/retention.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "collector/store/rollup_tables.h"
 #include "collector/store/vm_packs.h"
+#include "collector/store/vm_rollups.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -11,6 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto longest_step = std::chrono::milliseconds(250);  // then the rest is for the next
+constexpr int rows_in_a_step = 500;    // of packs, which have some pages each, 6 MB
 constexpr int pages_in_a_step = 2000;  // given back to the file system: 8 MB a second
 
 constexpr std::string_view delete_events =
@@ -28,15 +31,16 @@ constexpr std::string_view delete_hosts =
 Result<Retention> Retention::prepare(Database& database, const Keep& keep) {
     Retention retention(database, keep);
     const auto add = [&](const std::string& table, std::string_view time, std::string_view id,
-                         std::chrono::seconds age) -> Result<> {
+                         std::chrono::seconds age, const std::string& which = "true") -> Result<> {
         const std::string t(time);
         const std::string i(id);
-        auto oldest = Statement::prepare(database, "SELECT min(" + t + ") FROM " + table);
+        const auto from = " FROM " + table + " WHERE " + which;
+        auto oldest = Statement::prepare(database, "SELECT min(" + t + ")" + from);
         if (!oldest) return oldest.error();
         auto erase = Statement::prepare(
-            database, "DELETE FROM " + table + " WHERE " + t + " = ?1 AND " + i +
-                          " <= (SELECT max(" + i + ") FROM (SELECT " + i + " FROM " + table +
-                          " WHERE " + t + " = ?1 ORDER BY " + i + " LIMIT 5000))");
+            database, "DELETE" + from + " AND " + t + " = ?1 AND " + i + " <= (SELECT max(" + i +
+                          ") FROM (SELECT " + i + from + " AND " + t + " = ?1 ORDER BY " + i +
+                          " LIMIT " + std::to_string(rows_in_a_step) + "))");
         if (!erase) return erase.error();
         retention.tables_.push_back({age.count(), std::move(*oldest), std::move(*erase)});
         return {};
@@ -52,9 +56,13 @@ Result<Retention> Retention::prepare(Database& database, const Keep& keep) {
         !added)
         return added.error();
     for (std::size_t i = 0; i < tiers.size(); ++i) {
-        for (const auto* const subject : {&vm_subject, &host_subject}) {
-            auto added =
-                add(rollup_table(*subject, tiers[i]), "start_s", subject->id, keep.rollups[i]);
+        const auto step = "step_s = " + std::to_string(tiers[i].step_s);
+        for (const auto& [table, id, which] :
+             {std::tuple(old_rollup_table(tiers[i]), vm_subject.id, std::string("true")),
+              std::tuple(std::string("vm_rollup_packs"), host_subject.id, step),
+              std::tuple(rollup_table(host_subject, tiers[i]), host_subject.id,
+                         std::string("true"))}) {
+            auto added = add(table, "start_s", id, keep.rollups[i], which);
             if (!added) return added.error();
         }
     }

@@ -78,11 +78,11 @@ std::string merge(const Subject& subject, const Tier& tier) {
     return sql;
 }
 
+}  // namespace
+
 std::int64_t start_of(std::int64_t time_s, const Tier& tier) {
     return time_s - time_s % tier.step_s;
 }
-
-}  // namespace
 
 std::string rollup_table(const Subject& subject, const Tier& tier) {
     return std::string(subject.name) + "_" + std::string(tier.name);

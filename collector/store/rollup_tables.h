@@ -1,4 +1,5 @@
-// The tables that roll-ups are in: host_10s, host_1min, host_1h, vm_10s, vm_1min and vm_1h.
+// The tables that roll-ups of hosts are in, host_10s, host_1min and host_1h, and those of VMs were
+// in until version 4 of the schema.
 #pragma once
 
 #include <array>
@@ -11,13 +12,16 @@
 
 namespace virtpulse::collector {
 
+// When a bucket begins.
+std::int64_t start_of(std::int64_t time_s, const Tier& tier);
+
 std::string rollup_table(const Subject& subject, const Tier& tier);
 // CREATE TABLE, for all tiers.
 std::string rollup_schema(const Subject& subject);
 // Adds the columns that the tables of an older file do not have.
 Result<> add_rollup_columns(Database& database, const Subject& subject);
 
-// A host's or VM's bucket of the finest tier while it is open.
+// A host's bucket of the finest tier while it is open.
 struct OpenBucket {
     std::int64_t start_s = 0;
     Rollup rollup;

@@ -4,6 +4,7 @@
 
 #include "collector/store/rollup_tables.h"
 #include "collector/store/vm_packs.h"
+#include "collector/store/vm_rollups.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -150,7 +151,8 @@ std::string all_rollups() {
 Result<> make(Database& database) {
     return database.execute(
         "BEGIN IMMEDIATE;" + std::string(fixed_tables) + sample_tables + columns_of_3 +
-        old_samples_of_4 + pack_schema() + all_rollups() +
+        old_samples_of_4 + all_rollups() + move_old_rollups() + pack_schema() +
+        rollup_pack_schema() +
         "INSERT INTO meta VALUES('made_by', 'virtpulse-collector " VIRTPULSE_VERSION
         "');"
         "PRAGMA application_id = " +
@@ -181,22 +183,25 @@ Result<> migrate_from_1(Database& database) {
         " read_ops, read_bytes, write_ops, write_bytes, flush_ops, discard_ops, busy_ns, in_flight"
         " FROM old_vm_block_samples ORDER BY 1, 2, 3, 4;"
         "DROP TABLE old_host_samples; DROP TABLE old_vm_samples; DROP TABLE old_vm_block_samples;";
-    auto done = database.execute(sql + columns_of_3 + old_samples_of_4 + pack_schema() +
-                                 version_is(schema_version) + "COMMIT");
+    auto done = database.execute(sql + columns_of_3 + old_samples_of_4 + move_old_rollups() +
+                                 pack_schema() + rollup_pack_schema() + version_is(schema_version) +
+                                 "COMMIT");
     if (!done) (void)database.execute("ROLLBACK");  // the file is then as it was
     return done;
 }
 
-// Version 2 lacked columns; rows that are there have NULL in them. Roll-ups of version 3 got some
-// until its release.
+// Version 2 lacked columns; rows that are there have NULL in them. Roll-ups of versions 3 and 4 got
+// some until their release. Version 5 has roll-ups of VMs in packs; as of samples, what is there
+// stays where it is until it is too old.
 Result<> migrate(Database& database, std::int64_t from) {
     auto done = database.execute("BEGIN IMMEDIATE;" + std::string(from < 3 ? columns_of_3 : ""));
     for (const auto* const subject : {&host_subject, &vm_subject}) {
         if (done) done = add_rollup_columns(database, *subject);
     }
     if (done) {
-        done = database.execute(old_samples_of_4 + pack_schema() + version_is(schema_version) +
-                                "COMMIT");
+        done = database.execute(move_old_rollups() +
+                                (from < 4 ? old_samples_of_4 + pack_schema() : std::string()) +
+                                rollup_pack_schema() + version_is(schema_version) + "COMMIT");
     }
     if (!done) (void)database.execute("ROLLBACK");
     return done;
@@ -242,13 +247,7 @@ Result<> prepare_schema(Database& database) {
         return *version == 1 ? migrate_from_1(database) : migrate(database, **version);
     }
     // Finds out now whether it can be written, not at the first sample.
-    auto done = database.execute("BEGIN IMMEDIATE");
-    for (const auto* const subject : {&host_subject, &vm_subject}) {
-        if (done) done = add_rollup_columns(database, *subject);
-    }
-    if (done) return database.execute("COMMIT");
-    (void)database.execute("ROLLBACK");
-    return done;
+    return database.execute("BEGIN IMMEDIATE; COMMIT");
 }
 
 }  // namespace virtpulse::collector

@@ -6,7 +6,7 @@
 
 namespace virtpulse::collector {
 
-inline constexpr int schema_version = 4;           // PRAGMA user_version
+inline constexpr int schema_version = 5;           // PRAGMA user_version
 inline constexpr int application_id = 0x56506c73;  // "VPls", PRAGMA application_id
 
 // Makes the tables in an empty file, changes one of an older version into this, and accepts one

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "collector/store/id_list.h"
+
 namespace virtpulse::collector {
 namespace {
 
@@ -49,13 +51,6 @@ std::string quoted(std::string_view text) {
     return json + '"';
 }
 
-std::string list_of(const std::vector<PackedVm>& vms) {
-    std::string json;
-    for (const auto& vm : vms)
-        json.append(json.empty() ? "[" : ",").append(std::to_string(vm.id));
-    return json + "]";
-}
-
 std::string list_of(const std::vector<PackedBlock>& blocks) {
     std::string json;
     for (const auto& block : blocks) {
@@ -63,18 +58,6 @@ std::string list_of(const std::vector<PackedBlock>& blocks) {
         json.append(quoted(block.device)).append("]");
     }
     return json + "]";
-}
-
-std::vector<PackedVm> vms_in(std::string_view list) {
-    std::vector<PackedVm> vms;
-    const auto* const end = list.data() + list.size();
-    for (const auto* at = list.data(); at < end;) {
-        const auto parsed = std::from_chars(at + 1, end, vms.emplace_back().id);
-        if (parsed.ec != std::errc()) return {};
-        at = parsed.ptr;
-        if (at == end || *at == ']') break;
-    }
-    return vms;
 }
 
 std::vector<PackedBlock> blocks_in(std::string_view list) {
@@ -223,7 +206,7 @@ void PackWriter::set_lists(const VmPack& pack) {
             set(text);
         }
     };
-    set(texts_[0] = list_of(pack.vms));
+    set(texts_[0] = id_list(pack.vms));
     set(texts_[1] = pack.blocks.empty() ? std::string() : list_of(pack.blocks));
     set_all(pack.vms, vm_columns.size());
     set_all(pack.blocks, block_columns.size());
@@ -276,7 +259,9 @@ bool PackReader::read_key(std::int64_t id) {
 
 bool PackReader::read_members(const Statement& row) {
     key_.id = 0;
-    key_.vms = vms_in(row.bytes(vms_column));
+    key_.vms.clear();
+    for (const auto vm_id : ids_in(row.bytes(vms_column)))
+        key_.vms.push_back({vm_id, {}});
     key_.blocks = blocks_in(row.bytes(vms_column + 1));
     int column = first_vm_column;
     const auto read = [&](auto& rows, std::size_t columns) {

@@ -1,5 +1,6 @@
 #include "collector/store/writer.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -68,11 +69,12 @@ Result<Writer> Writer::prepare(Database& database) {
     auto packs = PackWriter::prepare(database);
     if (!packs) return packs.error();
     writer.packs_ = std::move(*packs);
-    for (const auto* const subject : {&host_subject, &vm_subject}) {
-        auto tables = RollupTables::prepare(database, *subject);
-        if (!tables) return tables.error();
-        (subject == &host_subject ? writer.host_rollups_ : writer.vm_rollups_) = std::move(*tables);
-    }
+    auto tables = RollupTables::prepare(database, host_subject);
+    if (!tables) return tables.error();
+    writer.host_rollups_ = std::move(*tables);
+    auto rollups = VmRollups::prepare(database);
+    if (!rollups) return rollups.error();
+    writer.vm_rollups_ = std::move(*rollups);
     if (auto replayed = writer.replay(); !replayed) return replayed.error();
     return writer;
 }
@@ -102,9 +104,8 @@ Result<> Writer::write(const Arrival& arrival) {
         if (at->stored_ms == time_ms) continue;
         at->stored_ms = time_ms;
         hold(*row, at->id, vm);
-        if (!vm_rollups_.add(at->open, at->id, row->received_s, reading_of(vm, host.time))) {
+        if (!roll_up(*row, *at, row->received_s, reading_of(vm, host.time)))
             return database_->error();
-        }
     }
     return {};
 }
@@ -153,9 +154,38 @@ Result<> Writer::close_ended(std::int64_t now_s) {
 bool Writer::close_begun_before(std::int64_t start_s) {
     for (auto& [name, host] : hosts_) {
         if (host.open.start_s < start_s && !host_rollups_.close(host.open, host.id)) return false;
-        for (auto& [key, vm] : host.vms) {
-            if (vm.open.start_s < start_s && !vm_rollups_.close(vm.open, vm.id)) return false;
-        }
+        if (host.vms_start_s < start_s && !close_vms(host)) return false;
+    }
+    return true;
+}
+
+bool Writer::roll_up(HostRow& host, VmRow& vm, std::int64_t received_s, const Reading& reading) {
+    const auto start_s = start_of(received_s, tiers[0]);
+    if (start_s != host.vms_start_s) {
+        if (!close_vms(host)) return false;
+        host.vms_start_s = start_s;
+    }
+    vm.rollup.add(reading);
+    return true;
+}
+
+bool Writer::close_vms(HostRow& host) {
+    if (replaying_ && !forget_stored(host)) return false;
+    closing_.clear();
+    for (auto& [key, vm] : host.vms) {
+        if (vm.rollup.empty()) continue;
+        closing_.push_back(rolled(vm.id, vm.rollup));
+        vm.rollup.begin();
+    }
+    return closing_.empty() || vm_rollups_.put(host.id, host.vms_start_s, closing_);
+}
+
+bool Writer::forget_stored(HostRow& host) {
+    std::vector<std::int64_t> stored;
+    if (!vm_rollups_.find_stored(host.id, host.vms_start_s, stored)) return false;
+    std::ranges::sort(stored);
+    for (auto& [key, vm] : host.vms) {
+        if (std::ranges::binary_search(stored, vm.id)) vm.rollup.begin();
     }
     return true;
 }
@@ -187,15 +217,29 @@ Writer::HostRow* Writer::host_row(const wire::Host& host, std::int64_t now_ms) {
     return &row;
 }
 
-std::string Writer::vm_key(const std::string& uuid, const std::optional<std::uint64_t>& start) {
-    return start ? uuid + '/' + std::to_string(*start) : uuid;
+Writer::VmRow& Writer::find_vm(HostRow& host, const std::string& uuid,
+                               std::optional<std::uint64_t> start) {
+    // A host names its VMs in the same order again and again.
+    if (host.last_vm != nullptr) {
+        auto* const next = host.last_vm->next;
+        if (next != nullptr && next->uuid == uuid && next->start == start)
+            return *(host.last_vm = next);
+    }
+    const auto [it, is_new] =
+        host.vms.try_emplace(start ? uuid + '/' + std::to_string(*start) : uuid);
+    auto& row = it->second;
+    if (is_new) {
+        row.uuid = uuid;
+        row.start = start;
+        ++known_vms_;
+    }
+    if (host.last_vm != nullptr) host.last_vm->next = &row;
+    host.last_vm = &row;
+    return row;
 }
 
 Writer::VmRow* Writer::vm_row(HostRow& host, const wire::Vm& vm, std::int64_t now_ms) {
-    const auto [it, is_new] =
-        host.vms.try_emplace(vm_key(vm.uuid, vm.ext ? vm.ext->start : std::nullopt));
-    auto& row = it->second;
-    if (is_new) ++known_vms_;
+    auto& row = find_vm(host, vm.uuid, vm.ext ? vm.ext->start : std::nullopt);
     if (row.id != 0 && now_ms - row.touched_ms < touch_every_ms && row.name == vm.name) return &row;
     const auto id =
         put_vm_.query(host.id, std::string_view(vm.uuid), vm.ext ? vm.ext->start : std::nullopt,

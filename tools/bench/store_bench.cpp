@@ -7,12 +7,14 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <random>
+#include <vector>
 
 #include "collector/clock.h"
 #include "collector/store/schema.h"
@@ -170,7 +172,9 @@ int write_all(const Plan& plan) {
     const auto begin_ms = (unix_ms() / 1000 - static_cast<std::int64_t>(plan.seconds)) * 1000;
     std::size_t rows = 0;
     std::size_t in_transaction = 0;
+    std::vector<double> took_ms;  // of each transaction, all that held up the next
     const auto begin = std::chrono::steady_clock::now();
+    auto transaction_began = begin;
     const double cpu_before = cpu_s();
     if (auto begun = database->execute("BEGIN"); !begun) return fail(begun.error());
     for (std::size_t s = 0; s < samples; ++s) {
@@ -186,6 +190,10 @@ int write_all(const Plan& plan) {
             if (auto flushed = writer->flush(); !flushed) return fail(flushed.error());
             if (auto done = database->execute("COMMIT; BEGIN"); !done) return fail(done.error());
             in_transaction = 0;
+            const auto now = std::chrono::steady_clock::now();
+            took_ms.push_back(
+                std::chrono::duration<double, std::milli>(now - transaction_began).count());
+            transaction_began = now;
         }
     }
     if (auto flushed = writer->flush(); !flushed) return fail(flushed.error());
@@ -200,6 +208,13 @@ int write_all(const Plan& plan) {
                 static_cast<double>(rows) / took.count(), took.count(), cpu);
     std::printf("CPU a VM sample   %10.2f us: %.3f cores for 50,000 VMs at 1 Hz\n",
                 cpu * 1e6 / vm_samples, cpu * 5e4 / vm_samples);
+    if (!took_ms.empty()) {
+        std::ranges::sort(took_ms);
+        std::printf(
+            "ms a transaction  %10.1f  in the middle, %.1f at 99 %%, %.1f at worst, of %zu\n",
+            took_ms[took_ms.size() / 2], took_ms[took_ms.size() * 99 / 100], took_ms.back(),
+            took_ms.size());
+    }
     const auto bytes = std::filesystem::file_size(plan.file);
     std::printf("bytes a VM sample %10.1f  in all (%.1f MB)\n",
                 static_cast<double>(bytes) / vm_samples, static_cast<double>(bytes) / 1e6);

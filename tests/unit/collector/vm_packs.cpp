@@ -190,7 +190,10 @@ TEST_CASE("what is kept can be read while what is older goes, and so can a file 
     // As version 3 had them: rows.
     REQUIRE(
         database
-            .execute("DROP VIEW vm_samples; DROP VIEW vm_block_samples;"
+            .execute("DROP VIEW vm_10s; DROP VIEW vm_1min; DROP VIEW vm_1h; DROP VIEW vm_rollups;"
+                     "DROP TABLE vm_rollup_packs; ALTER TABLE vm_10s_4 RENAME TO vm_10s;"
+                     "ALTER TABLE vm_1min_4 RENAME TO vm_1min; ALTER TABLE vm_1h_4 RENAME TO vm_1h;"
+                     "DROP VIEW vm_samples; DROP VIEW vm_block_samples;"
                      "INSERT INTO vm_samples_3(received_s, vm_id, time_ms, state, since_ns, cpu_ns)"
                      " SELECT received_s - 20, (SELECT id FROM vms), time_ms - 20000, 1,"
                      " 1700000000000000000,"
