@@ -76,8 +76,10 @@ void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagr
             return vms.size() - begin;
         };
         std::size_t size = write(detail);
-        for (const auto less : {Detail::without_vcpus, Detail::without_histograms,
-                                Detail::without_cgroup, Detail::without_waits, Detail::standard}) {
+        for (const auto less :
+             {Detail::without_vcpus, Detail::without_histograms, Detail::without_cgroup,
+              Detail::without_reasons, Detail::without_times, Detail::worst_culprits_only,
+              Detail::without_waits, Detail::standard}) {
             if (size <= room_later || !extended) break;
             size = write(less);
         }

@@ -11,10 +11,14 @@
 namespace virtpulse::wire {
 
 // What a VM says that does not fit a datagram otherwise, each without what those after it are
-// without as well. Of histograms the quantiles say the most.
+// without as well. Of histograms the quantiles say the most; and why a VM waits, and for whom, is
+// what one asks first.
 enum class Detail {
     standard,
     without_waits,
+    worst_culprits_only,  // and no kvm
+    without_times,        // of block I/O, and of roles
+    without_reasons,      // of exits
     without_cgroup,
     without_histograms,
     without_vcpus,

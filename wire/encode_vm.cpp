@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -7,6 +10,8 @@
 
 namespace virtpulse::wire {
 namespace {
+
+constexpr std::size_t worst_culprits = 3;  // of most_culprits
 
 void write_counts(JsonWriter& json, std::string_view key,
                   const std::vector<std::uint64_t>& counts) {
@@ -59,11 +64,11 @@ void write_block(JsonWriter& json, const BlockCounters& block, Detail detail) {
     json.member("discard_ops", block.discard_ops);
     json.member("busy_ns", block.busy_ns);
     json.member("in_flight", block.in_flight);
-    write_block_times(json, block, detail);
+    if (detail > Detail::without_times) write_block_times(json, block, detail);
     json.close('}');
 }
 
-void write_kvm(JsonWriter& json, const KvmCounters& kvm) {
+void write_kvm(JsonWriter& json, const KvmCounters& kvm, Detail detail) {
     json.key("kvm");
     json.open('{');
     json.member("exits", kvm.exits);
@@ -72,7 +77,7 @@ void write_kvm(JsonWriter& json, const KvmCounters& kvm) {
     json.member("halt_wait_ns", kvm.halt_wait_ns);
     json.member("halt_poll_ns", kvm.halt_poll_ns);
     json.member("halt_poll_wasted_ns", kvm.halt_poll_wasted_ns);
-    if (!kvm.reasons.empty()) {
+    if (!kvm.reasons.empty() && detail > Detail::without_reasons) {
         json.key("reasons");
         json.open('[');
         for (const auto& [reason, exits, outside_ns] : kvm.reasons) {
@@ -109,7 +114,10 @@ void write_wait(JsonWriter& json, const WaitExt& wait, Detail detail) {
     json.close('}');
     json.key("culprits");
     json.open('[');
-    for (const auto& culprit : wait.culprits) {
+    // The worst is the first.
+    const auto told = detail > Detail::worst_culprits_only ? most_culprits : worst_culprits;
+    for (const auto& culprit :
+         std::span(wait.culprits).first(std::min(told, wait.culprits.size()))) {
         json.open('{');
         json.key("who");
         json.string(culprit.who, 16);
@@ -183,8 +191,8 @@ void write_vm_ext(JsonWriter& json, const VmExt& ext, Detail detail) {
             write_block(json, block, detail);
         json.close(']');
     }
-    if (ext.kvm) write_kvm(json, *ext.kvm);
-    if (ext.role) write_role(json, *ext.role);
+    if (ext.kvm && detail > Detail::worst_culprits_only) write_kvm(json, *ext.kvm, detail);
+    if (ext.role && detail > Detail::without_times) write_role(json, *ext.role);
     if (ext.wait && detail > Detail::without_waits) write_wait(json, *ext.wait, detail);
     json.member("cpu_moves", ext.cpu_moves);
     json.member("node_moves", ext.node_moves);

@@ -134,6 +134,40 @@ TEST_CASE("a VM too large for a datagram loses its histograms before what it wai
     CHECK(whole["vms"][0]["ext"]["wait"]["counts"].size() == wait_buckets);
 }
 
+TEST_CASE("a busy VM with a disk says in one datagram whom it waited for") {
+    constexpr std::uint64_t large = 1234567890123;
+    auto sample = make_sample(1, 1);
+    auto& ext = *sample.vms[0].ext;
+    ext.cpu_ns = ext.run_delay_ns = large;
+    BlockCounters disk;
+    disk.device = "nvme0n1";
+    disk.read_ops = disk.read_bytes = disk.write_ops = disk.write_bytes = disk.busy_ns = large;
+    disk.flush_ops = disk.discard_ops = disk.in_flight = disk.untimed_ops = 5;
+    disk.read_queue_ns = disk.read_device_ns = disk.write_queue_ns = large;
+    disk.write_device_ns = disk.flush_ns = disk.discard_ns = disk.ahead_ns = large;
+    disk.read_p50_ns = disk.read_p99_ns = disk.write_p50_ns = disk.write_p99_ns = 1234567;
+    disk.ahead.assign(3, {"6cdbd6d2-266d-c568-bc78-7aaab689c0e5", large});
+    disk.read_latency.assign(24, large);
+    disk.write_latency.assign(24, large);
+    ext.block = {disk};
+    ext.kvm->reasons.assign(15, {"external_interrupt", large, large});
+    auto& wait = ext.wait.emplace();
+    wait.counts.assign(wait_buckets, large);
+    wait.by_ns.fill(large);
+    wait.culprits.assign(most_culprits, {"vm", "database-production-1", large, 1234567});
+    wait.culprits[0].name = "worst";
+    EncodedSample out;
+    encode_sample(sample, FrameStyle::extended, default_max_datagram, out);
+    CHECK(out.omitted_vms == 0);
+    CHECK(out.json.back().size() + 4 <= default_max_datagram);
+    const auto told = json::parse(out.json.back())["vms"].at(0)["ext"];
+    REQUIRE(told.contains("wait"));
+    CHECK(told["wait"]["by_ns"].size() == wait_classes.size());
+    CHECK(told["wait"]["culprits"].size() == 3);
+    CHECK(told["wait"]["culprits"][0]["name"] == "worst");
+    CHECK(told["block"][0]["write_bytes"] == large);
+}
+
 TEST_CASE("a VM too large for a datagram loses its single vCPUs first") {
     auto sample = make_sample(1, 1);
     for (std::uint64_t i = 3; i < 100; ++i)

@@ -53,8 +53,9 @@ TEST_CASE("a standard frame has no waits") {
 TEST_CASE("a VM too long for a datagram goes without its waits, before without its ext") {
     Frame frame = make_sample(1, 0);
     frame.vms.push_back(waiting_vm(0, std::string(200, 'w')));
+    frame.vms.at(0).name.assign(longest_name, 'n');
     frame.vms.at(0).ext->wait->culprits.resize(most_culprits,
-                                               {"process", std::string(200, 'p'), 1, 1});
+                                               {"process", std::string(longest_name, 'p'), 1, 1});
     EncodedSample encoded;
     encode_sample(frame, FrameStyle::extended, 1452, encoded);
     FrameParser parser;
@@ -67,7 +68,6 @@ TEST_CASE("a VM too long for a datagram goes without its waits, before without i
             ++seen;
             REQUIRE(vm.ext);
             CHECK(!vm.ext->wait);
-            CHECK(vm.ext->role == frame.vms.at(0).ext->role);
             CHECK(vm.ext->switches == 42);
         }
     }
