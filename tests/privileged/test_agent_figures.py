@@ -262,7 +262,11 @@ class FiguresTest(unittest.TestCase):
                 percent_off(figures["write_bytes"], truth), -BLOCK_BOUND_PERCENT
             )
             if figures["flush_ops"]:  # else the disk has no cache to flush
-                self.assertLessEqual(abs(percent_off(figures["flush_ops"], said["fsyncs"])), 1)
+                # Fewer than the guest's: where the file system's journal commits at that moment for
+                # another process, whose flush is the journal's own.
+                off = percent_off(figures["flush_ops"], said["fsyncs"])
+                self.assertLessEqual(off, 1)
+                self.assertGreaterEqual(off, -20)
 
     def test_5_write_back_is_charged_to_nobody_else(self):
         before = self.agent.samples.next()
