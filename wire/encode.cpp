@@ -75,13 +75,11 @@ void encode_sample(const Frame& sample, FrameStyle style, std::size_t max_datagr
             write_vm(json, vm, how_much);
             return vms.size() - begin;
         };
-        std::size_t size = write(detail);
-        for (const auto less :
-             {Detail::without_vcpus, Detail::without_histograms, Detail::without_cgroup,
-              Detail::without_reasons, Detail::without_times, Detail::worst_culprits_only,
-              Detail::without_waits, Detail::standard}) {
-            if (size <= room_later || !extended) break;
-            size = write(less);
+        Detail told = detail;
+        std::size_t size = write(told);
+        while (size > room_later && told != Detail::standard) {
+            told = one_less(told);
+            size = write(told);
         }
         const bool fits_here = end - part_begin + 1 + size <= room;
         const bool may_open_part = extended && size <= room_later;

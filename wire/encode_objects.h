@@ -25,6 +25,11 @@ enum class Detail {
     extended
 };
 
+// The next lesser; there is none below standard.
+constexpr Detail one_less(Detail detail) {
+    return static_cast<Detail>(static_cast<int>(detail) - 1);
+}
+
 void write_vm(JsonWriter& json, const Vm& vm, Detail detail);
 
 // Appends all of the host object up to and with "vms":[ to `out`.
