@@ -89,9 +89,10 @@ Result<> Writer::replay() {
     };
     const auto last = newest("received_s", {{"host_samples", "true"}, {"vm_packs", "true"}});
     if (!last) return last.error();
-    const auto done = newest("start_s", {{"host_10s", "true"},
-                                         {old_rollup_table(tiers[0]), "true"},
-                                         {"vm_rollup_packs", "step_s = 10"}});
+    const auto done =
+        newest("start_s", {{"host_10s", "true"},
+                           {old_rollup_table(tiers[0]), "true"},
+                           {"vm_rollup_packs", "step_s = " + std::to_string(tiers[0].step_s)}});
     if (!done) return done.error();
     if (last->value_or(-1) < 0) return {};
     const auto from_s =

@@ -91,10 +91,9 @@ asio::awaitable<void> Server::run(std::optional<std::uint64_t> seconds,
                                   std::function<void()> done) {
     const auto self = shared_from_this();
     hub_.refresh();
-    asio::co_spawn(io_, acceptor_.accept_each([self](tcp::socket socket) {
-        self->welcome(std::move(socket));
-    }),
-                   asio::detached);
+    asio::co_spawn(
+        io_, acceptor_.accept_each([self](tcp::socket socket) { self->admit(std::move(socket)); }),
+        asio::detached);
     asio::steady_timer timer(io_);
     auto next = Clock::now();
     for (std::uint64_t passed = 0; !seconds || passed < *seconds; ++passed) {
@@ -110,7 +109,7 @@ asio::awaitable<void> Server::run(std::optional<std::uint64_t> seconds,
     done();
 }
 
-void Server::welcome(tcp::socket socket) {
+void Server::admit(tcp::socket socket) {
     if (connections_ >= most_connections) return;  // closes it
     ++connections_;
     asio::co_spawn(

@@ -57,7 +57,7 @@ class Server : public std::enable_shared_from_this<Server> {
         : io_(io), acceptor_(io), hub_(feed, unhealthy_only) {}
     Result<> open(const Door& door);
     Result<> listen(const Endpoint& endpoint);
-    void welcome(tcp::socket socket);
+    void admit(tcp::socket socket);
     boost::asio::awaitable<void> serve(tcp::socket socket);
     boost::asio::awaitable<bool> answer(Stream& stream, Response response);
     boost::asio::awaitable<Response> login(const Request& request);
