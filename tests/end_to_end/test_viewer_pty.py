@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The viewer's terminal face on a terminal that is the test itself, which counts what it is sent."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -17,7 +18,9 @@ from wire import vm
 
 
 class OnAPty(unittest.TestCase):
-    def start(self, grid, columns, rows):
+    @contextlib.contextmanager
+    def started(self, grid, columns, rows):
+        """The viewer in a terminal of its own, ended at the end."""
         main, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         env = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
@@ -26,7 +29,13 @@ class OnAPty(unittest.TestCase):
                                    stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, env=env)
         os.close(terminal)
         os.set_blocking(main, False)
-        return process, main
+        try:
+            yield process, main
+        finally:
+            os.close(main)
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
     @staticmethod
     def read_for(main, seconds):
@@ -53,8 +62,7 @@ class OnAPty(unittest.TestCase):
                     for n in range(hosts)]
         with Grid(make) as grid:
             for columns, rows in ((80, 24), (200, 60)):
-                process, main = self.start(grid, columns, rows)
-                try:
+                with self.started(grid, columns, rows) as (process, main):
                     first = b""
                     end = time.monotonic() + PATIENCE_S
                     while b"host00" not in first and time.monotonic() < end:
@@ -67,11 +75,6 @@ class OnAPty(unittest.TestCase):
                     process.send_signal(signal.SIGTERM)
                     self.read_for(main, 0.5)
                     self.assertEqual(process.wait(timeout=PATIENCE_S), 0)
-                finally:
-                    os.close(main)
-                    if process.poll() is None:
-                        process.kill()
-                    process.communicate()
                 print(f"\n{columns}x{rows}: {len(sent) / seconds:.0f} bytes/s for {hosts} hosts "
                       f"of which every figure changes; {columns * rows} cells")
                 # It does not draw everything each second: a cell takes a byte or more. One picture
@@ -83,27 +86,20 @@ class OnAPty(unittest.TestCase):
         def make(sample):  # names change, so there is much to send
             return [host(f"{'x' * 20}{(n + sample) % 90:02}", (n * 7 + sample * 13) % 100)
                     for n in range(60)]
-        with Grid(make) as grid:
-            process, main = self.start(grid, 500, 200)
-            try:
-                self.read_for(main, 1)
-                full = -1
-                end = time.monotonic() + PATIENCE_S
-                while time.monotonic() < end:  # until the terminal takes no more
-                    waiting = struct.unpack(
-                        "i", fcntl.ioctl(main, termios.FIONREAD, b"\0" * 4))[0]
-                    if waiting == full:
-                        break
-                    full = waiting
-                    time.sleep(2.5)
-                self.assertGreater(full, 0)
-                process.send_signal(signal.SIGTERM)
-                self.assertEqual(process.wait(timeout=PATIENCE_S), 0)
-            finally:
-                os.close(main)
-                if process.poll() is None:
-                    process.kill()
-                process.communicate()
+        with Grid(make) as grid, self.started(grid, 500, 200) as (process, main):
+            self.read_for(main, 1)
+            full = -1
+            end = time.monotonic() + PATIENCE_S
+            while time.monotonic() < end:  # until the terminal takes no more
+                waiting = struct.unpack(
+                    "i", fcntl.ioctl(main, termios.FIONREAD, b"\0" * 4))[0]
+                if waiting == full:
+                    break
+                full = waiting
+                time.sleep(2.5)
+            self.assertGreater(full, 0)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=PATIENCE_S), 0)
 
 
 if __name__ == "__main__":
