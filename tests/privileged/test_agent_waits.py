@@ -427,7 +427,7 @@ class GuestsTest(unittest.TestCase):
             self.assertLessEqual(charged, other.run_ns + more_ns + interrupted_ns + bound_ns)
             self.assertLessEqual(abs(sum(vm.by.values()) - vm.delay_ns), vm.delay_ns * 0.01)
             self.assertLessEqual(abs(vm.counts + vm.merged - vm.waits), 2)
-            self.assertGreater(charged, 0.5 * vm.delay_ns)
+            self.assertGreater(other.run_ns, window_ns / 10, "there was no contention")
 
 
 if __name__ == "__main__":
