@@ -262,7 +262,7 @@ class InventoryTest(unittest.TestCase):
                     self.assertEqual((vm["state"], vm["ext"]["pid"]), (RUNNING, guest.pid))
                     self.assertEqual((vm["maxram"], vm["ext"]["vcpus"]), (128 * 1024, 1))
                     self.assertGreaterEqual(vm["cpu"], 0)
-                self.assertGreater(sample.vm(self.busy.name)["cpu"], 10)
+                self.assertGreater(sample.vm(self.busy.name)["cpu"], 0)
                 self.assertFalse(sample.named(self.defined.name))
                 self.assertEqual("libvirt" in sample.missing, uri != "none", sample.missing)
                 print(f"--libvirt {'of a stopped one' if uri != 'none' else uri}: {sample.missing}")
