@@ -352,7 +352,10 @@ class WaitsTest(unittest.TestCase):
         self.assertLessEqual(abs(sum(wait["by_ns"].values()) - vm["run_delay_ns"]),
                              vm["run_delay_ns"] * 0.001)
         self.assertEqual(sample.host["ext"]["self"]["update_failures"], 0)
-        self.assertEqual([other["cpu_ns"], other["run_delay_ns"], other["switches"]], kernel)
+        self.assertEqual([other["cpu_ns"], other["switches"]], [kernel[0], kernel[2]])
+        # Where it was moved in its sleep, newer kernels take that for waiting.
+        phantom_ns = other["wait"].get("phantom_ns", 0)
+        self.assertLessEqual(abs(other["run_delay_ns"] + phantom_ns - kernel[1]), 1000)
 
     def p50_ns(self, sample):
         return sample.vm(f"{NAME}some")["ext"]["wait"].get("p50_ns", 0)
