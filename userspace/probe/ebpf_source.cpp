@@ -361,8 +361,12 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfS
         return KernelProbe::load(plan, pins ? &*pins : nullptr, settings.most_culprits);
     };
     auto probe = load();
+    // The types of these two are modules', which a kernel can keep from us without CAP_SYS_ADMIN.
+    if (!probe && plan.loads("vp_md_end_flush")) {
+        plan = without(std::move(plan), ProgramGroup::md_flush);
+        probe = load();
+    }
     if (!probe && plan.loads("vp_kvm_entry")) {
-        // Its types are a module's, which a kernel can keep from us without CAP_SYS_ADMIN.
         plan = without(std::move(plan), ProgramGroup::kvm, "kvm", probe.error().message);
         probe = load();
     }
