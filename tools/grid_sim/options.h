@@ -28,6 +28,7 @@ struct Options {
     std::optional<double> restart_every_s;  // each agent
     double skew_s = 0;                      // clocks are off by up to this
     std::uint32_t seed = 1;
+    std::string late_file;  // where it is written how late each sample left; empty: nowhere
     bool prepare = false;  // all datagrams are made before the first is sent
 };
 

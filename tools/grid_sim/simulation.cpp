@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <random>
 #include <vector>
 
@@ -70,11 +71,13 @@ class Simulation {
                 sender_.shape(host(turn_).sample(now_s, scratch_), leaving);
             }
             if (!wait_until(begun + due(turn_))) break;
-            sender_.send(options_.prepare ? prepared_[turn_] : leaving);
             const Seconds late = Clock::now() - (begun + due(turn_));
-            sent_late_us_.push_back(late.count() > 0 ? whole_us(late) : 0);
+            late_us_.push_back(late.count() > 0 ? whole_us(late) : 0);
+            sender_.send(options_.prepare ? prepared_[turn_] : leaving);
         }
-        report(Seconds(Clock::now() - begun).count());
+        const Seconds took = Clock::now() - begun;
+        if (auto written = write_late_us(); !written) return written;
+        report(took.count());
         return {};
     }
 
@@ -119,12 +122,23 @@ class Simulation {
         return static_cast<std::uint32_t>(std::min(time.count() * 1e6, 4e9));
     }
 
-    // How long after their moment this part of the samples had left, at the most.
+    // In the order of the turns, one a line.
+    [[nodiscard]] Result<> write_late_us() const {
+        if (options_.late_file.empty()) return {};
+        std::ofstream file(options_.late_file);
+        for (const auto late_us : late_us_)
+            file << late_us << '\n';
+        file.close();
+        if (!file) return Error{"cannot write --late-file " + options_.late_file};
+        return {};
+    }
+
+    // At most so late was this part of the samples. Puts them into another order.
     std::uint32_t late_us(double part) {
-        if (sent_late_us_.empty()) return 0;
-        const auto last = static_cast<double>(sent_late_us_.size() - 1);
-        const auto at = sent_late_us_.begin() + static_cast<std::ptrdiff_t>(last * part);
-        std::ranges::nth_element(sent_late_us_, at);
+        if (late_us_.empty()) return 0;
+        const auto last = static_cast<double>(late_us_.size() - 1);
+        const auto at = late_us_.begin() + static_cast<std::ptrdiff_t>(last * part);
+        std::ranges::nth_element(late_us_, at);
         return *at;
     }
 
@@ -158,7 +172,7 @@ class Simulation {
     wire::Frame scratch_;
     std::uint64_t turn_ = 0;
     std::uint64_t late_ = 0;
-    std::vector<std::uint32_t> sent_late_us_;  // of each sample
+    std::vector<std::uint32_t> late_us_;  // from the moment that a sample has as its time
     double begun_cpu_s_ = 0;
 };
 
