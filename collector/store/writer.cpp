@@ -248,8 +248,8 @@ Writer::VmRow* Writer::vm_row(HostRow& host, const wire::Vm& vm, std::int64_t no
         put_vm_.query(host.id, std::string_view(vm.uuid), vm.ext ? vm.ext->start : std::nullopt,
                       std::string_view(vm.name), now_ms);
     if (!id) return nullptr;
-    // A grid is heard of all at once, but is not to be due all at once each minute from then on. VMs
-    // of one host are, as their rows are in the same pages.
+    // A grid is heard of all at once, but is not to be due all at once each minute from then on.
+    // VMs of one host are, as their rows are in the same pages.
     row.touched_ms = row.id == 0 ? now_ms - host.id * 1000 % touch_every_ms : now_ms;
     row.id = *id;
     row.name = vm.name;
