@@ -46,8 +46,6 @@ describe("beyond this machine", () => {
     await page.getByLabel("Token").fill(`${token}x`);
     await page.getByRole("button", { name: "Open" }).click();
     await page.getByText("that is not the token").waitFor();
-    await until("the browser says so on its console", () => faults.some((fault) => /401/.test(fault)));
-    assert.deepEqual(faults.splice(0).filter((fault) => !/401/.test(fault)), []);
     await page.goBack();
     await page.getByLabel("Token").fill(token);
     await page.getByRole("button", { name: "Open" }).click();
@@ -61,7 +59,9 @@ describe("beyond this machine", () => {
     const stranger = await browser.newContext({ ignoreHTTPSErrors: true });
     assert.deepEqual([(await stranger.request.get(`${product.url}app.js`)).status(), (await stranger.request.get(`${product.url}live`)).status()], [401, 401]);
     await stranger.close();
-    assert.deepEqual(faults, []);
+    // The browser says on its console, when it comes to it, that the wrong token was refused; and the icon
+    // that it looks for by itself beside such an answer.
+    assert.deepEqual(faults.filter((fault) => !/ 401 .*\(\/(login|favicon\.ico)\)$/.test(fault)), []);
     await context.close();
     await product.stop();
     const refused = product.run(binary("virtpulse-viewer"), ["--web", "0.0.0.0:8056"]);

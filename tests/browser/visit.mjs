@@ -47,7 +47,7 @@ export const grid = () => {
 export function watch(page, product) {
   const found = [];
   page.on("pageerror", (error) => found.push(`error: ${error.stack}`));
-  page.on("console", (message) => message.type() === "error" && !/WebSocket connection to|ERR_CONNECTION_REFUSED/.test(message.text()) && found.push(`console: ${message.text()}`));
+  page.on("console", (message) => message.type() === "error" && !/WebSocket connection to|ERR_CONNECTION_REFUSED/.test(message.text()) && found.push(`console: ${message.text()} (${message.location().url.replace(product.url, "/").replace(/#.*/, "")})`));
   page.on("dialog", (dialog) => { found.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
   page.on("request", (request) => {
     if (new URL(request.url()).host !== new URL(product.url).host) found.push(`request: ${request.url()}`);
