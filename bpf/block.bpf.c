@@ -130,6 +130,30 @@ static __always_inline void end_flush(struct request* rq, const struct vp_reques
     }
 }
 
+/* Whether a flush of it becomes a request: else its end is no disk's work. */
+static __always_inline bool flushes_by_request(const struct gendisk* disk) {
+    const struct request_queue* queue = disk->queue;
+    return queue->mq_ops && queue->queue_flags & 1UL << QUEUE_FLAG_WC;
+}
+
+/* One disk of an array has been flushed. Before 6.12 a worker of md sends these in its own name, so
+ * that the request is nobody's; for whom it is done, the array says until all its disks have
+ * been (one of those that asked: md does not repeat a flush for who waited for it). Read with
+ * checks at run time: bi_private has no type. */
+SEC("fentry/md_end_flush")
+int BPF_PROG(vp_md_end_flush, struct bio* bio) {
+    const struct md_rdev* member = bio->bi_private;
+    struct gendisk* disk = bio->bi_bdev->bd_disk;
+    struct vp_owner owner = {};
+    __u32 dev;
+    __u64 id = BPF_CORE_READ(member, mddev, flush_bio, bi_blkg, blkcg, css.cgroup, kn, id);
+    if (!owner_by_cgroup_id(id, &owner)) return 0;
+    if (!device_of_disk(disk, &dev) || !flushes_by_request(disk)) return 0;
+    struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);
+    if (block) __sync_fetch_and_add(&block->flush_ops, 1);
+    return 0;
+}
+
 /* The end of a request that we do not know as a VM's. */
 static __always_inline void end_others(struct request* rq, unsigned int bytes) {
     __u32 dev;

@@ -4,20 +4,11 @@
 #define VIRTPULSE_BPF_BLOCK_COUNT_H
 
 #include "bpf/log2.h"
-#include "bpf/maps.h"
-
-/* What a new row begins with; too large for the stack. */
-static const volatile struct vp_block no_block;
+#include "bpf/rows.h"
 
 static __always_inline struct vp_block* block_of(__u64 start_ns, __u32 tgid, __u32 dev) {
     struct vp_block_key key = {.start_ns = start_ns, .tgid = tgid, .dev = dev};
-    struct vp_block* block = bpf_map_lookup_elem(&vm_block, &key);
-    if (block) return block;
-    /* BPF_NOEXIST: another CPU may have made it meanwhile, and then its counts stand. */
-    bpf_map_update_elem(&vm_block, &key, (const void*)&no_block, BPF_NOEXIST);
-    block = bpf_map_lookup_elem(&vm_block, &key);
-    if (!block) count_failure(block_full);
-    return block;
+    return row_of(vm_block, &key, block_full);
 }
 
 static __always_inline struct vp_block* known_block(const struct vp_request* request) {
@@ -27,13 +18,7 @@ static __always_inline struct vp_block* known_block(const struct vp_request* req
 }
 
 static __always_inline struct vp_device* device_record(__u32 dev) {
-    struct vp_device* device = bpf_map_lookup_elem(&devices, &dev);
-    if (device) return device;
-    struct vp_device fresh = {};
-    bpf_map_update_elem(&devices, &dev, &fresh, BPF_NOEXIST);
-    device = bpf_map_lookup_elem(&devices, &dev);
-    if (!device) count_failure(devices_full);
-    return device;
+    return row_of(devices, &dev, devices_full);
 }
 
 /* One request more (+1) or less (-1) in flight, and the busy time that ends with it. */

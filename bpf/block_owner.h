@@ -16,12 +16,15 @@ static __always_inline struct cgroup_subsys_state* css_of(struct bio* bio) {
     return group ? (struct cgroup_subsys_state*)group->blkcg : 0;
 }
 
-static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, struct vp_owner* out) {
-    __u64 id = css->cgroup->kn->id;
+static __always_inline bool owner_by_cgroup_id(__u64 id, struct vp_owner* out) {
     struct vp_owner* owner = bpf_map_lookup_elem(&cgroups, &id);
     if (!owner) return false;
     *out = *owner;
     return true;
+}
+
+static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, struct vp_owner* out) {
+    return owner_by_cgroup_id(css->cgroup->kn->id, out);
 }
 
 /* For VMs that share a cgroup with others (a qemu started by hand), so that only the submitter

@@ -93,14 +93,22 @@ struct task_struct {
 
 struct linux_binprm;
 
+struct request_queue;
+struct blk_mq_ops;
+
 struct gendisk {
     int major;
     int first_minor;
+    struct request_queue* queue;
 } KERNEL_TYPE;
 
 struct request_queue {
+    const struct blk_mq_ops* mq_ops; /* NULL: it takes bios and makes no requests */
+    unsigned long queue_flags;
     struct gendisk* disk; /* since 5.15 */
 } KERNEL_TYPE;
+
+#define QUEUE_FLAG_WC 17 /* 6.1 - 6.10; it has a cache that flushes write out */
 
 struct blkcg {
     struct cgroup_subsys_state css;
@@ -117,7 +125,17 @@ struct block_device {
 struct bio {
     struct block_device* bi_bdev; /* since 5.12 */
     unsigned int bi_opf;
+    void* bi_private;
     struct blkcg_gq* bi_blkg; /* with CONFIG_BLK_CGROUP */
+} KERNEL_TYPE;
+
+/* Of md, which is a module. */
+struct mddev {
+    struct bio* flush_bio; /* 6.1 - 6.11; what its disks are being flushed for */
+} KERNEL_TYPE;
+
+struct md_rdev {
+    struct mddev* mddev;
 } KERNEL_TYPE;
 
 enum mq_rq_state { MQ_RQ_IDLE = 0, MQ_RQ_IN_FLIGHT = 1, MQ_RQ_COMPLETE = 2 };

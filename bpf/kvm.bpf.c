@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* How often and why vCPUs leave the guest, how long they are outside and inside, and what polling
  * for their wake-up costs. */
-#include "bpf/maps.h"
+#include "bpf/rows.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
@@ -89,13 +89,7 @@ static __always_inline struct vp_exits* exits_of(struct task_struct* task,
     if (!vm) return 0;
     struct vp_exit_key key = {
         .start_ns = vm->start_ns, .tgid = tgid, .isa = vcpu->isa, .reason = vcpu->reason};
-    struct vp_exits* exits = bpf_map_lookup_elem(&vm_exits, &key);
-    if (exits) return exits;
-    struct vp_exits fresh = {};
-    bpf_map_update_elem(&vm_exits, &key, &fresh, BPF_NOEXIST);
-    exits = bpf_map_lookup_elem(&vm_exits, &key);
-    if (!exits) count_failure(exits_full);
-    return exits;
+    return row_of(vm_exits, &key, exits_full);
 }
 
 static __always_inline void count_exit(struct task_struct* task, struct vp_vcpu* vcpu,

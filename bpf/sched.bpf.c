@@ -29,19 +29,6 @@ static __always_inline void add_history(struct vp_history* to, const struct vp_h
     __sync_fetch_and_add(&to->phantom_ns, from->phantom_ns);
 }
 
-static const volatile struct vp_history no_history;
-
-/* What the VM's ended threads waited for. BPF_NOEXIST: another CPU, where another thread of the VM
- * ends, may have made it meanwhile, and then its sums stand. */
-static __always_inline struct vp_history* ended_history(__u32 tgid) {
-    struct vp_history* ended = bpf_map_lookup_elem(&ended_waits, &tgid);
-    if (ended) return ended;
-    bpf_map_update_elem(&ended_waits, &tgid, (const void*)&no_history, BPF_NOEXIST);
-    ended = bpf_map_lookup_elem(&ended_waits, &tgid);
-    if (!ended) count_failure(waits_full);
-    return ended;
-}
-
 /* The thread has ended: its record is free, and what it used in its life goes to its VM. In this
  * order, and with an agent that reads `vms` first, a sample counts the thread once or not at all,
  * which the next one makes good, and never twice. */
@@ -53,7 +40,7 @@ static __noinline int retire(struct vp_thread* thread, struct vp_wait* wait) {
     __u64 switches = thread->switches;
     /* An exchange, so that neither compiler nor CPU moves it behind what follows. */
     __sync_lock_test_and_set(&thread->tid, VP_TID_CLAIMED);
-    struct vp_history* ended = ended_history(tgid);
+    struct vp_history* ended = row_of(ended_waits, &tgid, waits_full);
     if (ended) add_history(ended, &wait->all);
     __sync_lock_test_and_set(&thread->tid, 0);
     struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);

@@ -8,7 +8,7 @@
 #ifndef VIRTPULSE_BPF_SLICES_H
 #define VIRTPULSE_BPF_SLICES_H
 
-#include "bpf/maps.h"
+#include "bpf/rows.h"
 
 /* The kernel's name of a task, as two words; both are in its array of 16. */
 static __always_inline void copy_comm(char to[VP_COMM_LEN], const struct task_struct* task) {
@@ -76,16 +76,8 @@ static __always_inline void charge_row(__u32 victim, const struct vp_slice* slic
     } else {
         key.tgid = slice->owner >> 32;
     }
-    struct vp_culprit* row = bpf_map_lookup_elem(&culprits, &key);
-    if (!row) {
-        struct vp_culprit fresh = {};
-        bpf_map_update_elem(&culprits, &key, &fresh, BPF_NOEXIST);
-        row = bpf_map_lookup_elem(&culprits, &key);
-        if (!row) {
-            count_failure(culprits_full);
-            return;
-        }
-    }
+    struct vp_culprit* row = row_of(culprits, &key, culprits_full);
+    if (!row) return;
     __sync_fetch_and_add(&row->ns, ns);
     if (row->last_wait == mark) return;
     row->last_wait = mark;

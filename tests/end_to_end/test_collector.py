@@ -1,35 +1,20 @@
 #!/usr/bin/env python3
 """The collector alone: frames in by UDP, out by TCP, into the database."""
 
-import contextlib
 import json
-import os
 import random
 import signal
 import socket
-import sqlite3
 import struct
-import tempfile
 import unittest
 
 from collector_process import Collector, run
+from databases import WithDatabase, rows
 from ports import free_port
 from wire import THESIS_FRAME, frame, vm
 
 
-def rows(database, sql, *values):
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        return connection.execute(sql, values).fetchall()
-
-
-class Temporary(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="virtpulse-")
-        self.addCleanup(directory.cleanup)
-        self.database = os.path.join(directory.name, "grid.db")
-
-
-class Relay(Temporary):
+class Relay(WithDatabase):
     def test_the_frame_of_the_thesis_goes_through_byte_for_byte_and_into_the_database(self):
         with Collector(self.database) as collector:
             reader = collector.reader()
@@ -142,7 +127,7 @@ class Relay(Temporary):
             self.assertEqual(reader.live(), THESIS_FRAME)
 
 
-class Accounting(Temporary):
+class Accounting(WithDatabase):
     def counts(self, collector, name):
         return collector.host(name)["frames"]
 
@@ -218,7 +203,7 @@ def malformed(count, random_source):
         yield makers[i % len(makers)]()
 
 
-class Hostile(Temporary):
+class Hostile(WithDatabase):
     def test_ten_thousand_malformed_datagrams_are_counted_by_reason_and_stored_nowhere(self):
         expected = {}
         sent = 0
@@ -353,105 +338,7 @@ class Hostile(Temporary):
             self.assertEqual(found, names)
 
 
-class Database(Temporary):
-    def test_a_restarted_collector_goes_on_in_the_same_file(self):
-        for run_number in range(2):
-            with Collector(self.database) as collector:
-                sender = collector.sender(sequence=100 * run_number)
-                sender.send(frame("h", at=1000.0 + run_number, vms=[vm("a", "1")]))
-                collector.settled(1)
-                code, took = collector.stop()
-            print(f"SIGTERM to exit: {took * 1000:.0f} ms")
-            self.assertEqual(code, 0)
-            self.assertFalse(os.path.exists(self.database + "-wal"))
-        self.assertEqual(rows(self.database, "SELECT count(*) FROM vms"), [(1,)])
-        self.assertEqual(rows(self.database, "SELECT time_ms FROM vm_samples ORDER BY 1"),
-                         [(1000000,), (1001000,)])
-
-    def test_kill_9_leaves_a_database_that_opens_with_all_but_the_last_second(self):
-        with Collector(self.database) as collector:
-            sender = collector.sender()
-            for i in range(200):
-                sender.send(frame("h", at=1000.0 + i, vms=[vm("a", "1")]))
-            collector.settled(200)
-            # One event and two rows for each frame.
-            collector.until(lambda: collector.stats()["store"]["rows"] == 401)
-            code, _ = collector.stop(signal.SIGKILL)
-        self.assertEqual(code, -signal.SIGKILL)
-        self.assertEqual(rows(self.database, "PRAGMA integrity_check"), [("ok",)])
-        self.assertEqual(rows(self.database, "SELECT count(*) FROM vm_samples"), [(200,)])
-
-    def test_a_locked_database_holds_up_nothing_and_loses_nothing(self):
-        with Collector(self.database) as collector:
-            reader = collector.reader()
-            collector.stats()
-            sender = collector.sender()
-            lock = sqlite3.connect(self.database, isolation_level=None)
-            lock.execute("BEGIN IMMEDIATE")
-            for i in range(20):
-                text = frame("h", at=1000.0 + i)
-                sender.send(text)
-                self.assertEqual(reader.live(), text)
-            collector.until(lambda: collector.stats()["store"]["failing"])
-            self.assertEqual(collector.said().count("database is locked"), 1)
-            lock.execute("ROLLBACK")
-            lock.close()
-            collector.until(lambda: collector.stats()["store"]["rows"] == 21)
-            stats = collector.stats()["store"]
-            self.assertEqual((stats["failing"], stats["dropped_rows"]), (False, 0))
-            self.assertIn("works again", collector.said())
-
-    def test_a_database_that_was_deleted_is_made_again(self):
-        with Collector(self.database) as collector:
-            sender = collector.sender()
-            sender.send(frame("h", at=1000.0))
-            collector.until(lambda: collector.stats()["store"]["rows"] == 2)
-            for suffix in ("", "-wal", "-shm"):
-                os.remove(self.database + suffix)
-            sender.send(frame("h", at=1001.0))
-            collector.until(lambda: "works again" in collector.said())
-            collector.stop()
-        self.assertEqual(rows(self.database, "SELECT time_ms FROM host_samples"), [(1001000,)])
-
-    def test_sigterm_ends_it_in_time_although_the_database_is_locked(self):
-        with Collector(self.database) as collector:
-            lock = sqlite3.connect(self.database, isolation_level=None)
-            lock.execute("BEGIN IMMEDIATE")
-            collector.sender().send(frame("h"))
-            collector.settled(1)
-            code, took = collector.stop()
-            print(f"SIGTERM to exit, database locked: {took * 1000:.0f} ms")
-            lock.close()
-        self.assertEqual(code, 0)
-
-    def refusal(self, *arguments):
-        code, _, said = run("--udp", f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
-                            "--tcp", f"127.0.0.1:{free_port(socket.SOCK_STREAM)}",
-                            "--http", "none", *arguments)
-        self.assertEqual(code, 1)
-        self.assertEqual(said.count("\n"), 1, said)
-        return said
-
-    def test_a_database_that_cannot_be_is_refused_in_one_line(self):
-        self.assertIn("no directory", self.refusal("--db", "/nowhere/at/all.db"))
-        with open(self.database, "wb") as file:
-            file.write(b"this is no database" * 1000)
-        self.assertIn("file is not a database", self.refusal("--db", self.database))
-        with open(self.database, "rb") as file:
-            self.assertEqual(file.read(), b"this is no database" * 1000)
-        os.remove(self.database)
-        with contextlib.closing(sqlite3.connect(self.database)) as foreign:
-            foreign.execute("CREATE TABLE recipes(name)")
-        self.assertIn("another program", self.refusal("--db", self.database))
-        os.remove(self.database)
-        with Collector(self.database):
-            pass
-        with contextlib.closing(sqlite3.connect(self.database)) as newer:
-            newer.execute("PRAGMA user_version = 99")
-        self.assertIn("schema version 99", self.refusal("--db", self.database))
-
-
-class Use(Temporary):
+class Use(WithDatabase):
     def test_it_does_not_listen_beyond_loopback_unless_told(self):
         for flag in ("--udp", "--tcp", "--http"):
             code, _, said = run(flag, f"0.0.0.0:{free_port(socket.SOCK_DGRAM)}", "--db", "none")

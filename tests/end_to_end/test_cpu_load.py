@@ -27,7 +27,7 @@ def measure(percent, seconds, threads):
             waited = max(waited, run_delay_s(child.pid))
         except OSError:
             pass  # just ended
-        time.sleep(0.1)
+        time.sleep(0.01)  # what it waits after the last look is not known
     # The child's own clock bounds the time, not our polling.
     told = figures(child.stdout.read())
     _, status, usage = os.wait4(child.pid, 0)

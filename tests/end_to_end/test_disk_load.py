@@ -68,7 +68,7 @@ class Accuracy(unittest.TestCase):
                 waited_s = max(waited_s, run_delay_s(child.pid))
             except OSError:
                 pass  # just ended
-            time.sleep(0.1)
+            time.sleep(0.01)  # what it waits after the last look is not known
         output, errors = child.communicate()
         busy_s = disk_busy_s(disk) - busy_before_s
         taken_s = time.monotonic() - began

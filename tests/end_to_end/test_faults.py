@@ -13,6 +13,7 @@ import time
 import unittest
 
 from collector_process import Collector
+from databases import WithDatabase, rows
 from wire import frame, vm
 
 GRID_SIM = os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"), "grid-sim")
@@ -90,18 +91,12 @@ class Kill(unittest.TestCase):
         print(f"{KILLS} kills: the database opened each time; at most {worst_ms:.0f} ms missing")
 
 
-class Clocks(unittest.TestCase):
+class Clocks(WithDatabase):
     def setUp(self):
         if not FAKETIME:
             self.skipTest("no libfaketime")
-        directory = tempfile.TemporaryDirectory(prefix="virtpulse-")
-        self.addCleanup(directory.cleanup)
-        self.database = os.path.join(directory.name, "grid.db")
-        self.clock = SetClock(directory.name)
-
-    def rows(self, query):
-        with contextlib.closing(sqlite3.connect(self.database)) as connection:
-            return connection.execute(query).fetchall()
+        super().setUp()
+        self.clock = SetClock(self.directory)
 
     def test_a_clock_that_is_set_deletes_nothing_and_loses_nothing(self):
         with Collector(self.database, "--keep", "1d", environment=self.clock.environment) as grid:
@@ -119,10 +114,10 @@ class Clocks(unittest.TestCase):
                 self.clock.set(off_s)
                 for _ in range(3):
                     send()
-                grid.until(lambda: len(self.rows("SELECT 1 FROM host_samples")) == len(sent))
+                grid.until(lambda: len(rows(self.database, "SELECT 1 FROM host_samples")) == len(sent))
                 near = time.time() + off_s
-                (newest, oldest), = self.rows(
-                    "SELECT max(received_s), min(received_s) FROM (SELECT received_s FROM"
+                (newest, oldest), = rows(
+                    self.database, "SELECT max(received_s), min(received_s) FROM (SELECT received_s FROM"
                     " host_samples ORDER BY time_ms DESC LIMIT 3)")
                 self.assertTrue(near - 120 < oldest <= newest < near + 120)
             grid.until(lambda: "trusted again" in grid.said())
@@ -130,7 +125,7 @@ class Clocks(unittest.TestCase):
             stats = grid.stats()
             self.assertEqual(stats["store"]["dropped_rows"], 0)
             self.assertEqual(sum(stats["dropped"].values()), 0)
-        self.assertEqual(self.rows("PRAGMA integrity_check"), [("ok",)])
+        self.assertEqual(rows(self.database, "PRAGMA integrity_check"), [("ok",)])
         # Each sample is in one bucket of each size. The next start closes those that were open; one
         # more does not count them again.
         for more_s in (40, 80):
@@ -138,12 +133,12 @@ class Clocks(unittest.TestCase):
                 self.clock.set(60 + more_s)
                 for size in ("10s", "1min", "1h"):
                     for subject in ("host", "vm"):
-                        grid.until(lambda: self.rows(
-                            f"SELECT sum(samples) FROM {subject}_{size}") == [(len(sent),)])
+                        grid.until(lambda: rows(
+                    self.database, f"SELECT sum(samples) FROM {subject}_{size}") == [(len(sent),)])
                 # Of a clock that is now, the first thing that closes a bucket too many.
                 grid.sender().send(frame("h", at=len(sent) + 1e9, vms=[vm("a", UUID)]))
                 sent.append(None)
-                grid.until(lambda: len(self.rows("SELECT 1 FROM host_samples")) == len(sent))
+                grid.until(lambda: len(rows(self.database, "SELECT 1 FROM host_samples")) == len(sent))
 
 
 if __name__ == "__main__":

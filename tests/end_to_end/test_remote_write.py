@@ -19,6 +19,7 @@ import unittest
 import urllib.parse
 
 from collector_process import Collector, run
+from patience import UNHELD_S
 from ports import free_port
 from wire import frame, vm
 
@@ -211,7 +212,7 @@ class RealStores(unittest.TestCase):
                 store.stop()
             code, took = collector.stop()
             self.assertEqual(code, 0)
-            self.assertLess(took, 1.5)
+            self.assertLess(took, UNHELD_S)
 
     def test_prometheus_has_what_metrics_says(self):
         self.written_to("prometheus")
@@ -252,7 +253,7 @@ class Answers(unittest.TestCase):
             self.assertIn("Connection refused", collector.said())
             code, took = collector.stop()
             self.assertEqual(code, 0)
-            self.assertLess(took, 1.5)
+            self.assertLess(took, UNHELD_S)
 
     def test_a_store_that_never_answers_holds_up_nothing(self):
         with socket.create_server(("127.0.0.1", 0)) as silent, \
@@ -265,7 +266,7 @@ class Answers(unittest.TestCase):
             collector.until(lambda: own(collector, "queued_bytes") > 0)
             code, took = collector.stop(signal.SIGINT)
             self.assertEqual(code, 0)
-            self.assertLess(took, 1.5)
+            self.assertLess(took, UNHELD_S)
             connection.close()
 
     def test_wrong_options_are_said(self):

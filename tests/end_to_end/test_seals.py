@@ -8,12 +8,12 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 
 from collector_process import Collector, run
+from databases import WithDatabase
 from ports import free_port
 from sealing import PACKED, PLAIN, Key, seal
 from wire import THESIS_FRAME, frame, vm
@@ -76,13 +76,7 @@ class Capture:
         self.socket.close()
 
 
-class Seals(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="virtpulse-")
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-        self.database = self.path("grid.db")
-
+class Seals(WithDatabase):
     def path(self, name):
         return os.path.join(self.directory, name)
 

@@ -14,6 +14,8 @@ import subprocess
 import threading
 import time
 
+import wire
+
 VIEWER = os.path.join(os.environ.get("VIRTPULSE_BIN", "build/release/bin"), "virtpulse-viewer")
 PATIENCE_S = 30  # for what has to happen at some time; a loaded machine is slow
 
@@ -24,17 +26,13 @@ def message(text, kind=0):
 
 
 def frame(name="alpha", at=None, vms=(), **members):
-    host = {"name": name, "time": time.time() if at is None else at, "cpu": 12.5, "ram": 40.0,
-            "disk": 1.0, "cputemp": None, "mbtemp": None, "vms": list(vms)}
-    host.update(members)
-    return json.dumps(host)
+    """A frame of a host of which a test need not say more than it is about."""
+    return wire.frame(name, at, vms, **{"cpu": 12.5, "ram": 40.0, "disk": 1.0} | members)
 
 
-def vm(name="web-1", state=1, **members):
-    one = {"name": name, "uuid": "uuid of " + name, "state": state, "cpu": 5.0, "ram": 1048576,
-           "maxram": 2097152}
-    one.update(members)
-    return one
+def vm(name="web-1", state=1, uuid=None, **members):
+    return wire.vm(name, uuid or "uuid of " + name, state,
+                   **{"cpu": 5.0, "ram": 1048576, "maxram": 2097152} | members)
 
 
 class FakeCollector:

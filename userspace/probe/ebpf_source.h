@@ -1,6 +1,6 @@
-// VM figures from the kernel maps: which VMs are watched, and what of a sample is read when. What
-// is done with pinned maps before is in settle.h, waits are in wait_report.h, block I/O in
-// block_report.h.
+// VM figures from the kernel maps: what of a sample is read when. What is done with pinned maps
+// before is in settle.h; which VMs are watched in watched_vms.h; waits are in wait_report.h, block
+// I/O in block_report.h.
 #pragma once
 
 #include <chrono>

@@ -100,10 +100,11 @@ KernelFacts gather_kernel_facts(const Root& root) {
     facts.has_btf = types != nullptr;
     if (types) note_types(types.get(), facts);
     facts.has_kvm = exists(root.sysfs + "/module/kvm");
-    const std::string kvm_path = root.sysfs + "/kernel/btf/kvm";
-    if (types && access(kvm_path.c_str(), R_OK) == 0) {
-        const Btf kvm(btf__parse_split(kvm_path.c_str(), types.get()));
-        if (kvm) note_types(kvm.get(), facts);
+    for (const char* module : {"kvm", "md_mod"}) {
+        const std::string path = root.sysfs + "/kernel/btf/" + module;
+        if (!types || access(path.c_str(), R_OK) != 0) continue;
+        const Btf own(btf__parse_split(path.c_str(), types.get()));
+        if (own) note_types(own.get(), facts);
     }
     // Only where it is of use: an agent that will read /proc mounts nothing.
     if (facts.may_load_programs && facts.has_btf) {

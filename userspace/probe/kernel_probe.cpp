@@ -143,6 +143,8 @@ Result<void> KernelProbe::attach() {
                                                                 std::string(need.program).c_str());
         if (!program || !bpf_program__autoload(program)) continue;
         auto link = attach_one(need.program);
+        // Not every kernel lets programs follow a function; without it some flushes are nobody's.
+        if (!link && need.group == ProgramGroup::md_flush) continue;
         if (!link) return link.error();
         if (need.program == "vp_adopt") {
             impl_->adopt = std::move(*link);

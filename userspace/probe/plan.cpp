@@ -18,6 +18,7 @@ constexpr std::array needs{
     ProgramNeed{"vp_rq_requeue", "block_rq_requeue", ProgramGroup::block},
     ProgramNeed{"vp_rq_merge", "block_rq_merge", ProgramGroup::block},
     ProgramNeed{"vp_rq_issue", "block_rq_issue", ProgramGroup::block},
+    ProgramNeed{"vp_md_end_flush", "", ProgramGroup::md_flush},
     ProgramNeed{"vp_io_start", "block_io_start", ProgramGroup::block_start},
     ProgramNeed{"vp_getrq", "block_getrq", ProgramGroup::block_start_by_bio},
     ProgramNeed{"vp_kvm_entry", "kvm_entry", ProgramGroup::kvm},
@@ -33,6 +34,7 @@ constexpr std::array members{
     GroupNeed{ProgramGroup::block, "bio.bi_blkg"},
     GroupNeed{ProgramGroup::block, "request_queue.disk"},
     GroupNeed{ProgramGroup::kvm, "kvm_vcpu_stat_generic.halt_wait_ns"},
+    GroupNeed{ProgramGroup::md_flush, "mddev.flush_bio"},
 };
 
 // What the kernel lacks for a group; empty where it has it all.
@@ -86,9 +88,10 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
     }
     if (const auto no_block = lack(facts, ProgramGroup::block); !no_block.empty()) {
         plan.missing["block"] = no_block;
-        left_out.insert(
-            {ProgramGroup::block, ProgramGroup::block_start, ProgramGroup::block_start_by_bio});
+        left_out.insert({ProgramGroup::block, ProgramGroup::block_start,
+                         ProgramGroup::block_start_by_bio, ProgramGroup::md_flush});
     }
+    if (!lack(facts, ProgramGroup::md_flush).empty()) left_out.insert(ProgramGroup::md_flush);
     // One of the two; with neither, who submitted a request is only known where it is issued.
     if (lack(facts, ProgramGroup::block_start).empty()) {
         left_out.insert(ProgramGroup::block_start_by_bio);
@@ -109,11 +112,16 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
     return plan;
 }
 
-ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
-                    std::string reason) {
+ProgramPlan without(ProgramPlan plan, ProgramGroup group) {
     for (const auto& need : needs) {
         if (need.group == group) plan.programs.erase(std::string(need.program));
     }
+    return plan;
+}
+
+ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
+                    std::string reason) {
+    plan = without(std::move(plan), group);
     plan.missing[std::string(name)] = std::move(reason);
     return plan;
 }

@@ -20,11 +20,12 @@ enum class ProgramGroup {
     block_start,         // of a VM's request, in the VM's own context: since 6.5
     block_start_by_bio,  // likewise, where the kernel has no block_start
     kvm,
+    md_flush,  // whose the flushes of an array's disks are, where md itself sends them: before 6.12
 };
 
 struct ProgramNeed {
     std::string_view program;
-    std::string_view tracepoint;  // empty for iterators
+    std::string_view tracepoint;  // empty for iterators and functions
     ProgramGroup group;
 };
 
@@ -54,7 +55,9 @@ struct ProgramPlan {
 
 ProgramPlan plan_programs(const KernelFacts& facts);
 
-// The plan without a group that the kernel refused after all.
+// The plan without a group that the kernel refused after all; the second also says what is then
+// missing, and why.
+ProgramPlan without(ProgramPlan plan, ProgramGroup group);
 ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
                     std::string reason);
 

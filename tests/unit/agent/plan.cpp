@@ -73,6 +73,21 @@ TEST_CASE("without block_io_start requests are known by their bios until they ar
     CHECK(!plan.loads("vp_getrq"));
 }
 
+TEST_CASE("where md sends no flushes in its own name there is nothing to find out about them") {
+    auto facts = everything();
+    CHECK(plan_programs(facts).loads("vp_md_end_flush"));
+    const auto refused = without(plan_programs(facts), ProgramGroup::md_flush);
+    CHECK(!refused.loads("vp_md_end_flush"));
+    CHECK(refused.loads("vp_rq_issue"));
+    CHECK(refused.missing.empty());
+    facts.members.erase("mddev.flush_bio");
+    CHECK(!plan_programs(facts).loads("vp_md_end_flush"));
+    CHECK(plan_programs(facts).missing.empty());
+    facts.members.emplace("mddev.flush_bio");
+    facts.members.erase("bio.bi_blkg");
+    CHECK(!plan_programs(facts).loads("vp_md_end_flush"));
+}
+
 TEST_CASE("without privilege, BTF or bpffs nothing loads, and the reason says what lacks") {
     auto facts = everything();
     facts.bpffs_problem = "/sys/fs/bpf: No such file or directory";

@@ -62,7 +62,7 @@ class Checks:
             what, None if used_percent is None else TICKS_SEE * used_percent, measured,
             "% of all CPUs",
             "It is part of the host's CPU time. /proc/stat only looks which task runs at each tick: "
-            "of loads that begin and end with the ticks it sees less, 0.6 of them in the worst run.",
+            "of loads that begin and end with the ticks it sees less, 0.6 of them in the worst run seen.",
         )  # fmt: skip
 
     def at_most(self, what, most, measured, unit, why):
