@@ -45,6 +45,7 @@ class Retention {
     std::vector<Table> tables_;
     std::size_t next_ = 0;  // the table to begin with, so that each gets its turn
     Statement delete_events_, delete_vms_, delete_hosts_;
+    std::chrono::steady_clock::time_point forget_gone_next_{};
 };
 
 }  // namespace virtpulse::collector

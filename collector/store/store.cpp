@@ -13,6 +13,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto try_again_after = std::chrono::seconds(1);
 constexpr auto last_tries_every = std::chrono::milliseconds(50);
+constexpr auto clean_every = std::chrono::seconds(1);
 constexpr auto close_ended_every = std::chrono::seconds(5);
 constexpr auto last_writes_may_take = std::chrono::milliseconds(400);
 
@@ -139,7 +140,9 @@ Result<> Store::write_one(const StoreItem& item) {
 }
 
 void Store::clean() {
-    if (!open_ || queue_.cost() > rows_in_a_transaction) return;
+    const auto now = Clock::now();
+    if (!open_ || now < clean_next_ || queue_.cost() > rows_in_a_transaction) return;
+    clean_next_ = now + clean_every;
     auto cleaned = close_ended();
     const auto now_ms = unix_ms();
     if (cleaned && may_delete(now_ms)) cleaned = open_->retention->step(now_ms);

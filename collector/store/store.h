@@ -54,7 +54,7 @@ class Store {
     void write(std::vector<StoreItem>& batch);
     Result<> write_transaction(std::size_t& begin, const std::vector<StoreItem>& batch);
     Result<> write_one(const StoreItem& item);
-    // Between two batches: closes buckets that are over, deletes what is too old.
+    // Between two batches, once a second: closes buckets that are over, deletes what is too old.
     void clean();
     Result<> close_ended();
     // Whether the clock is fit for it; says so when that changes.
@@ -69,6 +69,7 @@ class Store {
     Counters& counters_;
     BoundedQueue<StoreItem> queue_{most_queued_rows};  // costs are rows
     std::unique_ptr<Open> open_;                       // nothing after a failure
+    std::chrono::steady_clock::time_point clean_next_{};
     std::chrono::steady_clock::time_point close_next_{};
     ClockTrust clock_trust_;
     std::optional<std::chrono::steady_clock::time_point> end_;  // set once the queue is closed

@@ -87,13 +87,16 @@ Result<> Writer::write(const Arrival& arrival) {
     const auto time_ms = static_cast<std::int64_t>(std::llround(host.time * 1000));
     const auto now_s = now_ms / 1000;
     // The parts of a sample are of one second.
-    if (time_ms != row->time_ms || now_s > row->received_s + 1 || now_s < row->received_s) {
+    const bool begins =
+        time_ms != row->time_ms || now_s > row->received_s + 1 || now_s < row->received_s;
+    if (begins) {
         row->time_ms = time_ms;
         row->received_s = now_s;
         if (!write_held(*row)) return database_->error();
     }
-    if (!write_host_sample(*row, host)) return database_->error();
     const bool is_first_part = !host.ext || !host.ext->part || host.ext->part->index == 0;
+    // The others say nothing of the host that is not in its row by then.
+    if ((begins || is_first_part) && !write_host_sample(*row, host)) return database_->error();
     if (is_first_part &&
         !host_rollups_.add(row->open, row->id, row->received_s, reading_of(host))) {
         return database_->error();
@@ -245,8 +248,10 @@ Writer::VmRow* Writer::vm_row(HostRow& host, const wire::Vm& vm, std::int64_t no
         put_vm_.query(host.id, std::string_view(vm.uuid), vm.ext ? vm.ext->start : std::nullopt,
                       std::string_view(vm.name), now_ms);
     if (!id) return nullptr;
+    // A grid is heard of all at once, but is not to be due all at once each minute from then on.
+    // VMs of one host are, as their rows are in the same pages.
+    row.touched_ms = row.id == 0 ? now_ms - host.id * 1000 % touch_every_ms : now_ms;
     row.id = *id;
-    row.touched_ms = now_ms;
     row.name = vm.name;
     return &row;
 }

@@ -50,8 +50,13 @@ class GridSim(unittest.TestCase):
                       opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(run("keygen", "--host-pattern", "sim*")[1])
             with Collector("none", "--key-file", keys, "--max-skew", "10s") as collector:
+                late_file = os.path.join(directory, "late")
                 sent = simulate(collector.udp, "--hosts", "30", "--seconds", "1", "--key-file",
-                                keys, "--prepare")
+                                keys, "--prepare", "--late-file", late_file)
+                with open(late_file, encoding="ascii") as file:
+                    late_us = sorted(int(line) for line in file)
+                self.assertEqual(len(late_us), sent["samples"])
+                self.assertEqual(late_us[(len(late_us) - 1) // 2], sent["late_p50_us"])
                 self.assertEqual(collector.settled(sent["datagrams"])["frames"], sent["datagrams"])
                 more = simulate(collector.udp, "--hosts", "30", "--seconds", "1", "--key-file",
                                 keys, "--skew", "100", "--prefix", "simskewed")

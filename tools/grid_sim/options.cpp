@@ -71,6 +71,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     app.add_option("--skew", options.skew_s, "clocks are off by up to so many seconds")
         ->check(CLI::Range(0.0, 1e6));
     app.add_option("--seed", options.seed, "of all that is random")->capture_default_str();
+    app.add_option("--late-file", options.late_file,
+                   "write there how many us after its time each sample left, one a line");
     app.add_flag("--prepare", options.prepare,
                  "make all datagrams before the first is sent (at most 1 GiB of them)");
     try {

@@ -28,7 +28,8 @@ struct Options {
     std::optional<double> restart_every_s;  // each agent
     double skew_s = 0;                      // clocks are off by up to this
     std::uint32_t seed = 1;
-    bool prepare = false;  // all datagrams are made before the first is sent
+    std::string late_file;  // where it is written how late each sample left; empty: nowhere
+    bool prepare = false;   // all datagrams are made before the first is sent
 };
 
 // Either options, or the exit code where there is nothing to run.

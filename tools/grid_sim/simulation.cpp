@@ -2,10 +2,12 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <random>
 #include <vector>
 
@@ -60,17 +62,22 @@ class Simulation {
         const auto begun = Clock::now();
         const auto begun_unix_s = unix_s();
         std::vector<std::string> leaving;
-        for (turn_ = 0; turn_ < turns && wait_until(begun + due(turn_)); ++turn_) {
-            if (options_.prepare) {
-                sender_.send(prepared_[turn_]);
-                continue;
+        for (turn_ = 0; turn_ < turns; ++turn_) {
+            // Made while there is time, so that how old a sample is where it arrives is not how
+            // long one of a thousand agents in one thread took to make it.
+            if (!options_.prepare) {
+                leaving.clear();
+                const auto now_s = begun_unix_s + due(turn_).count();
+                sender_.shape(host(turn_).sample(now_s, scratch_), leaving);
             }
-            leaving.clear();
-            const auto now_s = begun_unix_s + due(turn_).count();
-            sender_.shape(host(turn_).sample(now_s, scratch_), leaving);
-            sender_.send(leaving);
+            if (!wait_until(begun + due(turn_))) break;
+            const Seconds late = Clock::now() - (begun + due(turn_));
+            late_us_.push_back(late.count() > 0 ? whole_us(late) : 0);
+            sender_.send(options_.prepare ? prepared_[turn_] : leaving);
         }
-        report(Seconds(Clock::now() - begun).count());
+        const Seconds took = Clock::now() - begun;
+        if (auto written = write_late_us(); !written) return written;
+        report(took.count());
         return {};
     }
 
@@ -111,7 +118,31 @@ class Simulation {
         return ::sigtimedwait(&ends, nullptr, &time) < 0;
     }
 
-    void report(double took_s) const {
+    static std::uint32_t whole_us(Seconds time) {
+        return static_cast<std::uint32_t>(std::min(time.count() * 1e6, 4e9));
+    }
+
+    // In the order of the turns, one a line.
+    [[nodiscard]] Result<> write_late_us() const {
+        if (options_.late_file.empty()) return {};
+        std::ofstream file(options_.late_file);
+        for (const auto late_us : late_us_)
+            file << late_us << '\n';
+        file.close();
+        if (!file) return Error{"cannot write --late-file " + options_.late_file};
+        return {};
+    }
+
+    // At most so late was this part of the samples. Puts them into another order.
+    std::uint32_t late_us(double part) {
+        if (late_us_.empty()) return 0;
+        const auto last = static_cast<double>(late_us_.size() - 1);
+        const auto at = late_us_.begin() + static_cast<std::ptrdiff_t>(last * part);
+        std::ranges::nth_element(late_us_, at);
+        return *at;
+    }
+
+    void report(double took_s) {
         std::uint64_t restarts = 0;
         for (const auto& host : hosts_)
             restarts += host.restarts();
@@ -129,6 +160,8 @@ class Simulation {
         print("restarts", restarts);
         print("errors", sent.errors);
         print("late_samples", late_);
+        print("late_p50_us", late_us(0.5));
+        print("late_p99_us", late_us(0.99));
         std::printf("\"seconds\":%.3f,\"cpu_seconds\":%.3f}\n", took_s, cpu_s() - begun_cpu_s_);
     }
 
@@ -139,6 +172,7 @@ class Simulation {
     wire::Frame scratch_;
     std::uint64_t turn_ = 0;
     std::uint64_t late_ = 0;
+    std::vector<std::uint32_t> late_us_;  // from the moment that a sample has as its time
     double begun_cpu_s_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -108,6 +109,30 @@ TEST_CASE("the parts of a sample make one row of the host") {
     CHECK(number(database, "SELECT count(*) FROM vm_packs") == 1);
     CHECK(number(database, "SELECT count(*) FROM host_samples") == 1);
     CHECK(number(database, "SELECT count(*) FROM vm_samples") == 3);
+}
+
+TEST_CASE("what only the first part says of the host is in its row, whichever comes first") {
+    const Place place;
+    auto database = open_with_tables(place.file());
+    auto writer = Writer::prepare(database);
+    std::uint32_t sequence = 0;
+    std::uint64_t sample = 0;
+    for (const auto& order :
+         {std::array{0U, 1U, 2U}, std::array{1U, 0U, 2U}, std::array{2U, 1U, 0U}}) {
+        ++sample;
+        for (const auto index : order) {
+            auto part = make_part("h", sequence++, sample, index, 3);
+            part->received_ms += static_cast<std::int64_t>(sample) * 1000;
+            part->frame.host.cpu = 12;
+            if (index == 0) part->frame.host.ext->cpus = 64;
+            REQUIRE(writer->write(*part).has_value());
+        }
+    }
+    REQUIRE(writer->flush().has_value());
+    CHECK(number(database, "SELECT count(*) FROM host_samples") == 3);
+    CHECK(number(database,
+                 "SELECT count(*) FROM host_samples WHERE cpu_percent = 12 AND cpus = 64") == 3);
+    CHECK(number(database, "SELECT count(*) FROM vm_samples") == 9);
 }
 
 TEST_CASE("a file that is no database, or none of ours, is refused and left alone") {
