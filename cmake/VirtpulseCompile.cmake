@@ -31,10 +31,9 @@ function(virtpulse_options)
       -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
       -Wold-style-cast -Woverloaded-virtual -Wformat=2 -Werror)
     if(CMAKE_UNITY_BUILD)
-      # Two warnings that are wrong of a batch. The one tells of headers that use an unnamed namespace,
-      # and takes the batch's files for headers. The other sees only one half of how Asio allocates a
-      # coroutine, once it is inlined; AddressSanitizer looks for the real thing.
-      target_compile_options(${target} PRIVATE -Wno-subobject-linkage -Wno-mismatched-new-delete)
+      # Wrong of a batch: it tells of headers that use an unnamed namespace, and takes the batch's
+      # files for headers.
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
     endif()
     if(VIRTPULSE_SANITIZE)
       target_compile_options(${target} PRIVATE -fsanitize=address,undefined
