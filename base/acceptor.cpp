@@ -1,11 +1,9 @@
 #include "base/acceptor.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <chrono>
 
 #include "base/endpoint.h"
+#include "base/no_throw.h"
 
 namespace virtpulse {
 namespace {
@@ -13,7 +11,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto accept_again_after = std::chrono::milliseconds(100);
 
 }  // namespace

@@ -3,18 +3,17 @@
 #include <openssl/ssl.h>
 #include <openssl/sslerr.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/error.hpp>
 
 #include <array>
 
 #include "base/certificate.h"
+#include "base/no_throw.h"
 
 namespace virtpulse {
 namespace {
@@ -22,7 +21,6 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 // A fatal alert, handshake_failure, as it is sent before there is any key. Who speaks no TLS can
 // tell by its first two bytes what it has been connected to.
 constexpr std::array<unsigned char, 7> alert{0x15, 3, 3, 0, 2, 2, 40};

@@ -1,10 +1,8 @@
 #include "link/inquiries.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <simdjson.h>
 
+#include "base/no_throw.h"
 #include "wire/failure.h"
 #include "wire/message.h"
 
@@ -14,7 +12,6 @@ namespace {
 namespace asio = boost::asio;
 namespace dom = simdjson::dom;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t deepest_answer = 24;
 
 // Said in full, as text could be the message of an error as well.

@@ -7,8 +7,8 @@ using wire::MetricFamily;
 using wire::MetricLabel;
 using wire::MetricSink;
 
-constexpr auto gauge = wire::MetricType::gauge;
-constexpr auto counter = wire::MetricType::counter;
+constexpr auto a_gauge = wire::MetricType::gauge;
+constexpr auto a_counter = wire::MetricType::counter;
 
 // What the collector knows of a host that the host does not say.
 void put_presence(MetricSink& sink, std::span<const HostView> hosts) {
@@ -17,11 +17,11 @@ void put_presence(MetricSink& sink, std::span<const HostView> hosts) {
         double (*value)(const HostReport&);
     };
     static constexpr Figure figures[] = {
-        {{"virtpulse_host_up", gauge, "1 where the host sent a frame within 30 s."},
+        {{"virtpulse_host_up", a_gauge, "1 where the host sent a frame within 30 s."},
          [](const HostReport& report) { return report.live ? 1.0 : 0.0; }},
-        {{"virtpulse_host_frames_total", counter, "Frames of the host that came."},
+        {{"virtpulse_host_frames_total", a_counter, "Frames of the host that came."},
          [](const HostReport& report) { return static_cast<double>(report.sequence.received); }},
-        {{"virtpulse_host_lost_frames", gauge,
+        {{"virtpulse_host_lost_frames", a_gauge,
           "Frames that did not come so far; one that comes late is taken off again."},
          [](const HostReport& report) { return static_cast<double>(report.sequence.lost); }},
     };
@@ -82,17 +82,17 @@ void put_own_metrics(MetricSink& sink, const Counters& counters, std::size_t omi
         sink.sample({}, value);
     };
     const auto count = [&](std::string_view name, std::string_view help, const Count& value) {
-        one({name, counter, help}, static_cast<double>(value.load()));
+        one({name, a_counter, help}, static_cast<double>(value.load()));
     };
     const auto level = [&](std::string_view name, std::string_view help, double value) {
-        one({name, gauge, help}, value);
+        one({name, a_gauge, help}, value);
     };
     count("virtpulse_datagrams_total", "Datagrams received.", counters.datagrams);
     count("virtpulse_datagram_bytes_total", "Bytes of them.", counters.datagram_bytes);
     count("virtpulse_kernel_drops_total", "Datagrams that found the socket's buffer full.",
           counters.kernel_drops);
     count("virtpulse_frames_total", "Frames taken in.", counters.frames);
-    sink.family({"virtpulse_dropped_datagrams_total", counter,
+    sink.family({"virtpulse_dropped_datagrams_total", a_counter,
                  "Datagrams that were not taken in, by reason."});
     const auto dropped = [&](std::string_view reason, const Count& value) {
         const MetricLabel labels[] = {{"reason", reason}};

@@ -1,6 +1,5 @@
 #include "collector/export/remote_write.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -17,6 +16,7 @@
 
 #include "base/backoff.h"
 #include "base/lookup.h"
+#include "base/no_throw.h"
 #include "base/terminal_text.h"
 #include "collector/clock.h"
 #include "collector/export/metrics.h"
@@ -29,7 +29,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto connect_patience = std::chrono::seconds(5);  // for a name, and for each address
 constexpr auto answer_patience = std::chrono::seconds(30);
 constexpr std::uint64_t longest_answer = std::uint64_t{64} << 10;

@@ -26,7 +26,7 @@ constexpr std::string_view find_known_vms =
     "SELECT id, uuid, name, start_ns FROM vms"
     " WHERE host_id = ?1 AND first_seen_ms < ?2 AND last_seen_ms >= ?3";
 // Of version 3.
-constexpr std::string_view find_vms =
+constexpr std::string_view find_vms_of_3 =
     "SELECT id, uuid, name, start_ns, state, cpu_percent, ram_kib, maxram_kib, pid, since_ns,"
     " vcpus, threads, cpu_ns, run_delay_ns, switches, rss_bytes"
     " FROM vms CROSS JOIN vm_samples_3 ON received_s = ?2 AND vm_id = id AND time_ms = ?3"
@@ -43,7 +43,7 @@ class Reader {
         const std::pair<Statement*, std::string_view> statements[] = {{&hosts_, find_hosts},
                                                                       {&samples_, find_samples},
                                                                       {&known_, find_known_vms},
-                                                                      {&vms_, find_vms},
+                                                                      {&vms_, find_vms_of_3},
                                                                       {&blocks_, find_blocks}};
         for (const auto& [statement, sql] : statements) {
             auto prepared = Statement::prepare(database_, sql);

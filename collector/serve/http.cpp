@@ -1,10 +1,8 @@
 #include "collector/serve/http.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
@@ -14,6 +12,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/no_throw.h"
 #include "collector/export/metrics.h"
 #include "collector/query/text_result.h"
 #include "collector/serve/route.h"
@@ -26,7 +25,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr std::string_view json_type = "application/json";
 
 using Response = http::response<http::string_body>;

@@ -1,13 +1,13 @@
 #include "collector/serve/session.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include <array>
+
+#include "base/no_throw.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -15,7 +15,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t read_bytes = 4096;
 // One write: small enough that what is behind it is still fresh, large enough for few calls.
 constexpr std::size_t write_bytes = std::size_t{64} << 10;

@@ -14,7 +14,7 @@ namespace {
 // before the open bucket is what its counters are counted from.
 constexpr std::int64_t look_back_s = 20;
 constexpr std::int64_t seen_lags_s = 120;  // last_seen_ms is to the minute
-constexpr int rows_in_a_transaction = 20'000;
+constexpr int rows_a_commit = 20'000;
 
 constexpr std::string_view known_vms =
     "SELECT hosts.name, hosts.id, hosts.last_seen_ms, vms.id, uuid, start_ns, vms.name,"
@@ -182,7 +182,7 @@ Result<> Writer::replay_rows(const Subject& subject, std::int64_t from_s,
     int count = 0;
     while (rows->next()) {
         if (!add(*rows)) return database_->error();
-        if (++count % rows_in_a_transaction != 0) continue;
+        if (++count % rows_a_commit != 0) continue;
         if (auto done = database_->execute("COMMIT; BEGIN IMMEDIATE"); !done) return done;
     }
     if (!rows->reset()) return database_->error();

@@ -12,7 +12,7 @@
 namespace virtpulse::collector {
 namespace {
 
-constexpr int bits_a_byte = 7;  // so that each byte is a character to SQLite
+constexpr int bits_a_digit = 7;  // so that each byte is a character to SQLite
 
 std::int64_t value(const std::optional<std::uint64_t>& known) {
     constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
@@ -26,12 +26,12 @@ std::int64_t percent_value(const std::optional<double>& percent) {
 }
 
 constexpr std::int64_t half_of(int width) {
-    return std::int64_t{1} << (bits_a_byte * width - 1);
+    return std::int64_t{1} << (bits_a_digit * width - 1);
 }
 
 // How many bytes hold every difference from -largest to largest, but for the one that means NULL.
 int width_for(std::uint64_t largest) {
-    return (static_cast<int>(std::bit_width(largest)) + bits_a_byte) / bits_a_byte;
+    return (static_cast<int>(std::bit_width(largest)) + bits_a_digit) / bits_a_digit;
 }
 
 }  // namespace
@@ -140,7 +140,7 @@ bool append_differences(const Rows& rows, const Rows& key, std::size_t column, s
             code = static_cast<std::uint64_t>(now - (then == unknown_value ? 0 : then) +
                                               half_of(width));
         }
-        for (int digit = 0; digit < width; ++digit, code >>= bits_a_byte)
+        for (int digit = 0; digit < width; ++digit, code >>= bits_a_digit)
             *byte++ = static_cast<char>(code & 0x7f);
     }
     return true;
@@ -172,7 +172,7 @@ std::int64_t value_in(std::string_view differences, std::size_t count, std::size
     if (width == 0 || width > most_width) return unknown_value;
     std::uint64_t code = 0;
     for (auto digit = width; digit-- > 0;)
-        code = code << bits_a_byte | static_cast<unsigned char>(differences[at * width + digit]);
+        code = code << bits_a_digit | static_cast<unsigned char>(differences[at * width + digit]);
     if (code == 0) return unknown_value;
     return (key == unknown_value ? 0 : key) + static_cast<std::int64_t>(code) -
            half_of(static_cast<int>(width));

@@ -42,7 +42,7 @@ std::string value_in_sql(std::string_view name, const std::string& count) {
            code + ", 0) + ifnull(" + in_key + ", 0) - (1 << (7*(" + width + ")-1)) END";
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string json = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') json += '\\';
@@ -55,7 +55,7 @@ std::string list_of(const std::vector<PackedBlock>& blocks) {
     std::string json;
     for (const auto& block : blocks) {
         json.append(json.empty() ? "[[" : ",[").append(std::to_string(block.vm_id)).append(",");
-        json.append(quoted(block.device)).append("]");
+        json.append(in_quotes(block.device)).append("]");
     }
     return json + "]";
 }

@@ -24,7 +24,7 @@ std::vector<std::string> column_names() {
     return names;
 }
 
-std::string all_columns() {
+std::string all_tier_columns() {
     std::string sql;
     for (const auto& name : column_names())
         sql.append(", ").append(name);
@@ -118,7 +118,7 @@ std::string rollup_pack_schema() {
         "CREATE TABLE vm_rollup_packs(id INTEGER PRIMARY KEY, step_s INTEGER NOT NULL, start_s "
         "INTEGER NOT NULL,"
         " host_id INTEGER NOT NULL REFERENCES hosts(id), vms TEXT NOT NULL" +
-        all_columns() +
+        all_tier_columns() +
         ");"
         // Not the table's key: to compare one, SQLite would read all pages of its row.
         "CREATE UNIQUE INDEX vm_rollup_packs_by_time ON vm_rollup_packs(step_s, start_s, "
@@ -135,10 +135,10 @@ std::string rollup_pack_schema() {
 Result<VmRollups> VmRollups::prepare(Database& database) {
     VmRollups rollups;
     std::string put = "INSERT OR REPLACE INTO vm_rollup_packs(id, step_s, start_s, host_id, vms" +
-                      all_columns() + ") VALUES(?, ?, ?, ?, ?";
+                      all_tier_columns() + ") VALUES(?, ?, ?, ?, ?";
     for (std::size_t i = 0; i < rollup_columns; ++i)
         put += ", ?";
-    const std::string get = "SELECT id, vms" + all_columns() +
+    const std::string get = "SELECT id, vms" + all_tier_columns() +
                             " FROM vm_rollup_packs"
                             " WHERE step_s = ? AND start_s = ? AND host_id = ?";
     const std::string find_stored =

@@ -1,9 +1,7 @@
 #include "userspace/emit/scrape.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -14,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/no_throw.h"
+
 namespace virtpulse::agent {
 namespace {
 
@@ -22,7 +22,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto idle_patience = std::chrono::seconds(120);  // over a scrape's usual interval
 constexpr std::uint32_t longest_header = 8192;
 

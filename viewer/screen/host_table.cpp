@@ -12,8 +12,6 @@
 namespace virtpulse::viewer::screen {
 namespace {
 
-constexpr std::size_t sign_width = 3;  // a blank, the sign, a blank
-constexpr std::size_t gap = 2;
 constexpr std::size_t percent_gauges = 3;
 
 GaugeStyle gauge_style(const HostColumns& columns) {
@@ -53,10 +51,10 @@ Ink name_ink(const HostView& host, Selection selection) {
 }  // namespace
 
 std::size_t HostColumns::total() const {
-    std::size_t sum = sign_width + name + gap + health;
+    std::size_t sum = sign_width + name + column_gap + health;
     sum += (percent_gauges + temperatures) * (1 + gauge_width(*this));
     for (const auto width : {vms, age, why}) {
-        if (width > 0) sum += gap + width;
+        if (width > 0) sum += column_gap + width;
     }
     return sum;
 }
@@ -82,7 +80,7 @@ HostColumns host_columns(std::size_t width, std::span<const HostView* const> hos
     grow(columns.name, std::min<std::size_t>(longest_name, 24));
     constexpr std::size_t least_why = 16;
     constexpr std::size_t age_width = 6;
-    if (spare() >= gap + least_why) columns.why = least_why;
+    if (spare() >= column_gap + least_why) columns.why = least_why;
     const bool has_why = columns.why > 0;
     const auto widen_bars = [&](std::size_t most) {
         const std::size_t gauges = percent_gauges + columns.temperatures;
@@ -92,7 +90,7 @@ HostColumns host_columns(std::size_t width, std::span<const HostView* const> hos
     // Words before longer bars, by the window's width alone: what is said changes each second, and
     // the columns are not to move with it.
     if (has_why) grow(columns.why, 30);
-    if (has_why && spare() >= gap + age_width) columns.age = age_width;
+    if (has_why && spare() >= column_gap + age_width) columns.age = age_width;
     widen_bars(8);
     if (spare() >= 1 + gauge_width(columns)) columns.temperatures = columns.bar > 0 ? 2 : 1;
     grow(columns.name, std::min<std::size_t>(longest_name, 40));
@@ -136,12 +134,12 @@ Line host_heading(const HostColumns& columns, const State& state, std::size_t ro
         line.add(fitted("BOARD", gauge_width(columns), Align::left), faint);
     }
     if (columns.vms > 0) {
-        line.fill(line.columns() + gap);
+        line.fill(line.columns() + column_gap);
         put("VMS", columns.vms, Align::right, SortKey::vms);
     }
     const auto title = [&](std::string_view text, std::size_t width, Align align) {
         if (width == 0) return;
-        line.fill(line.columns() + gap);
+        line.fill(line.columns() + column_gap);
         line.add(fitted(text, width, align), faint);
     };
     title("AGE", columns.age, Align::right);
@@ -156,7 +154,7 @@ Line host_line(const HostView& host, const HostColumns& columns, Selection selec
     line.add(selection == Selection::none ? " " : "›", accent);
     line.add(std::string(host.live ? sign_of(host.health.level) : silent_sign) + ' ', level_ink);
     line.add(fitted(sanitised(figures.name), columns.name, Align::left), name_ink(host, selection));
-    line.fill(line.columns() + gap);
+    line.fill(line.columns() + column_gap);
     line.add(fitted(health_text(host), columns.health, Align::left), level_ink);
     auto style = gauge_style(columns);
     if (!host.live) {
@@ -181,7 +179,7 @@ Line host_line(const HostView& host, const HostColumns& columns, Selection selec
     const Ink rest = host.live ? plain : fading(host.age_s);
     const auto put = [&](const std::string& text, std::size_t width, Align align, Ink ink) {
         if (width == 0) return;
-        line.fill(line.columns() + gap);
+        line.fill(line.columns() + column_gap);
         line.add(fitted(text, width, align), ink);
     };
     put(vms_text(host), columns.vms, Align::right, rest);

@@ -46,6 +46,10 @@ Level level_of_step(std::uint8_t step);
 std::string_view sign_of(Level level);
 inline constexpr std::string_view silent_sign = "○";
 
+// Of a table's rows, whatever they list.
+inline constexpr std::size_t sign_width = 3;  // a blank, the sign, a blank
+inline constexpr std::size_t column_gap = 2;
+
 struct Span {
     std::string text;  // sanitised
     Ink ink;

@@ -4,16 +4,15 @@
 
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 
+#include "base/no_throw.h"
 #include "viewer/screen/scene.h"
 
 namespace virtpulse::viewer::screen {
@@ -22,7 +21,6 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto refresh_interval = std::chrono::seconds(1);
 // The first frames are there by then, so that it is not empty at first.
 constexpr auto first_look = std::chrono::milliseconds(150);

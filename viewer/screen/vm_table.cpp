@@ -11,9 +11,6 @@
 namespace virtpulse::viewer::screen {
 namespace {
 
-constexpr std::size_t sign_width = 3;
-constexpr std::size_t gap = 2;
-
 GaugeStyle cpu_style(const VmColumns& columns) {
     return {columns.bar, 4, false, std::nullopt};
 }
@@ -33,9 +30,9 @@ std::string resident_text(const wire::Vm& vm) {
 
 std::size_t VmColumns::total() const {
     std::size_t sum = sign_width + name;
-    sum += gap + columns_of_gauge(cpu_style(*this));
+    sum += column_gap + columns_of_gauge(cpu_style(*this));
     for (const auto width : {state, ram, io, delay, reads, writes, vcpus, rss, why}) {
-        if (width > 0) sum += gap + width;
+        if (width > 0) sum += column_gap + width;
     }
     return sum;
 }
@@ -54,7 +51,7 @@ VmColumns vm_columns(std::size_t width, std::span<const VmView* const> vms) {
     if (!fits()) columns.name -= std::min(columns.name - 1, columns.total() - width);
     const auto spare = [&] { return width - std::min(width, columns.total()); };
     const auto add = [&](std::size_t& column, std::size_t wanted) {
-        if (spare() >= gap + wanted) column = wanted;
+        if (spare() >= column_gap + wanted) column = wanted;
     };
     const auto grow = [&](std::size_t& column, std::size_t most) {
         if (most > column) column += std::min(spare(), most - column);
@@ -82,7 +79,7 @@ Line vm_heading(const VmColumns& columns, const State& state, std::size_t row, s
     const auto put = [&](std::string_view title, std::size_t width, Align align,
                          std::optional<SortKey> key = std::nullopt) {
         if (width == 0) return;
-        line.fill(line.columns() + gap);
+        line.fill(line.columns() + column_gap);
         std::string text(title);
         if (key) {
             headings.push_back({row, left + line.columns(), left + line.columns() + width, *key});
@@ -90,7 +87,7 @@ Line vm_heading(const VmColumns& columns, const State& state, std::size_t row, s
         }
         line.add(fitted(text, width, align), key == state.sort ? accent : faint);
     };
-    line.fill(sign_width - gap);
+    line.fill(sign_width - column_gap);
     put("VM", columns.name, Align::left, SortKey::name);
     put("STATE", columns.state, Align::left);
     put("CPU", columns_of_gauge(cpu_style(columns)), columns.bar > 0 ? Align::left : Align::right,
@@ -120,13 +117,13 @@ Line vm_line(const VmView& view, const VmColumns& columns, bool host_live) {
     line.add(fitted(sanitised(vm.name), columns.name, Align::left), ink);
     const auto put = [&](const std::string& text, std::size_t width, Align align, Ink look) {
         if (width == 0) return;
-        line.fill(line.columns() + gap);
+        line.fill(line.columns() + column_gap);
         line.add(fitted(text, width, align), look);
     };
     put(std::string(state_name(vm.state)), columns.state, Align::left, state_ink);
     auto style = cpu_style(columns);
     if (ink != plain) style.ink = ink;
-    line.fill(line.columns() + gap);
+    line.fill(line.columns() + column_gap);
     if (idle) {
         line.fill(line.columns() + columns_of_gauge(style));
     } else {

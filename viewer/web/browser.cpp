@@ -1,10 +1,8 @@
 #include "viewer/web/browser.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
@@ -12,6 +10,7 @@
 #include <chrono>
 #include <iterator>
 
+#include "base/no_throw.h"
 #include "viewer/web/messages.h"
 
 namespace virtpulse::viewer::web {
@@ -21,7 +20,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 // A browser that is asked in vain whether it is there for so long is gone.
 constexpr auto patience = std::chrono::seconds(30);
 constexpr std::size_t most_answers = 16;  // waiting; a page asks for one thing at a time

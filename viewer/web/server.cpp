@@ -1,6 +1,5 @@
 #include "viewer/web/server.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/address.hpp>
@@ -15,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/no_throw.h"
 #include "viewer/web/assets.h"
 #include "viewer/web/respond.h"
 
@@ -25,7 +25,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 
-constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 constexpr auto request_patience = std::chrono::seconds(10);  // for a request, and for the next one
 constexpr std::uint32_t longest_header = 8192;
 constexpr std::uint64_t longest_body = 1024;  // of what needs none

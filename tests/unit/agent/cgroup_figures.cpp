@@ -27,9 +27,9 @@ std::string pressure(std::uint64_t some_us, std::uint64_t full_us) {
 }
 
 // A hybrid host: quotas in v1, pressure in v2.
-class Host {
+class HybridHost {
   public:
-    Host() {
+    HybridHost() {
         tree.write("proc/self/mountinfo", "40 1 0:36 / " + tree.path("sys/v2").string() +
                                               " rw - cgroup2 cgroup2 rw\n41 1 0:37 / " +
                                               tree.path("sys/cpu").string() +
@@ -77,7 +77,7 @@ TEST_CASE("pressure") {
 }
 
 TEST_CASE("quotas of all directories of a VM, and the pressure of its topmost one") {
-    const Host host;
+    const HybridHost host;
     host.vm(7, "a");
     CgroupFigures figures(host.tree.root(), {});
     const std::vector<ProcessKey> vms{{7, 1}};
@@ -128,7 +128,7 @@ TEST_CASE("quotas of all directories of a VM, and the pressure of its topmost on
 }
 
 TEST_CASE("a VM without a cgroup of its own has no figures") {
-    const Host host;
+    const HybridHost host;
     host.tree.write("proc/7/cgroup", "2:cpu:/\n0::/user.slice/session-1.scope\n");
     host.tree.write("sys/cpu/cpu.stat", cpu_stat(1, 1, 1));
     host.tree.write("sys/v2/user.slice/session-1.scope/cpu.pressure", pressure(1, 1));
@@ -140,7 +140,7 @@ TEST_CASE("a VM without a cgroup of its own has no figures") {
 }
 
 TEST_CASE("on a large host VMs take turns, and figures say how old they are") {
-    const Host host;
+    const HybridHost host;
     std::vector<ProcessKey> vms;
     for (int i = 10; i < 20; ++i) {
         host.vm(i, std::to_string(i));

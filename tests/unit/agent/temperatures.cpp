@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::chrono::steady_clock::time_point begin{};
+const std::chrono::steady_clock::time_point start{};
 
 struct Input {
     int index;
@@ -52,7 +52,7 @@ TEST_CASE("a server with coretemp and a Super-I/O chip") {
     add_chip(tree, 3, "nct6775",
              {{1, "SYSTIN", "36000"}, {2, "CPUTIN", "40000"}, {3, "AUXTIN0", "127000"}});
     add_chip(tree, 4, "acpitz", {{1, "", "27800"}});
-    const auto reading = Temperatures(tree.root()).read(begin);
+    const auto reading = Temperatures(tree.root()).read(start);
     CHECK(reading.cpu_celsius == 58.0);  // the hotter package, not the hottest core
     CHECK(reading.board_celsius == 36.0);
 }
@@ -63,7 +63,7 @@ TEST_CASE("other machines") {
     SECTION("AMD: Tctl; the first unlabelled input of the board's chip") {
         add_chip(tree, 0, "k10temp", {{1, "Tctl", "48250"}, {3, "Tccd1", "60000"}});
         add_chip(tree, 1, "it8728", {{1, "", "33000"}, {2, "", "45000"}});
-        const auto reading = temperatures.read(begin);
+        const auto reading = temperatures.read(start);
         CHECK(reading.cpu_celsius == 48.25);
         CHECK(reading.board_celsius == 33.0);
     }
@@ -71,7 +71,7 @@ TEST_CASE("other machines") {
         add_chip(tree, 0, "coretemp",
                  {{2, "Core 0", "41000"}, {3, "Core 1", "43000"}, {4, "Core 2", "255000"}});
         add_chip(tree, 1, "acpitz", {{1, "", "-273200"}});
-        const auto reading = temperatures.read(begin);
+        const auto reading = temperatures.read(start);
         CHECK(reading.cpu_celsius == 43.0);
         CHECK(!reading.board_celsius);
     }
@@ -81,17 +81,17 @@ TEST_CASE("other machines") {
         tree.write("sys/class/thermal/thermal_zone0/temp", "27000\n");
         tree.write("sys/class/thermal/thermal_zone1/type", "x86_pkg_temp\n");
         tree.write("sys/class/thermal/thermal_zone1/temp", "66000\n");
-        auto reading = temperatures.read(begin);
+        auto reading = temperatures.read(start);
         CHECK(reading.cpu_celsius == 50.0);
         CHECK(reading.board_celsius == 30.0);
 
         tree.remove("sys/class/hwmon");
-        reading = temperatures.read(begin + 61s);
+        reading = temperatures.read(start + 61s);
         CHECK(reading.cpu_celsius == 66.0);
         CHECK(reading.board_celsius == 27.0);
     }
     SECTION("no sensor at all") {
-        const auto reading = temperatures.read(begin);
+        const auto reading = temperatures.read(start);
         CHECK(!reading.cpu_celsius);
         CHECK(!reading.board_celsius);
     }
@@ -100,12 +100,12 @@ TEST_CASE("other machines") {
 TEST_CASE("sensors that come, go and change") {
     const FakeTree tree;
     Temperatures temperatures(tree.root());
-    CHECK(!temperatures.read(begin).cpu_celsius);
+    CHECK(!temperatures.read(start).cpu_celsius);
     add_chip(tree, 0, "coretemp", {{1, "Package id 0", "50000"}});
-    CHECK(!temperatures.read(begin + 59s).cpu_celsius);
-    CHECK(temperatures.read(begin + 60s).cpu_celsius == 50.0);
+    CHECK(!temperatures.read(start + 59s).cpu_celsius);
+    CHECK(temperatures.read(start + 60s).cpu_celsius == 50.0);
     add_chip(tree, 0, "coretemp", {{1, "Package id 0", "51000"}});
-    CHECK(temperatures.read(begin + 61s).cpu_celsius == 51.0);
+    CHECK(temperatures.read(start + 61s).cpu_celsius == 51.0);
 }
 
 TEST_CASE("roles by chip and label") {

@@ -10,6 +10,8 @@
 
 namespace virtpulse::collector {
 
+inline constexpr std::int64_t begin_s = 1'800'000'000;  // a whole hour
+
 inline std::shared_ptr<Arrival> make_arrival(const std::string& host, std::uint32_t sequence,
                                              double time_s) {
     auto arrival = std::make_shared<Arrival>();

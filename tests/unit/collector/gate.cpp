@@ -13,8 +13,7 @@ using namespace virtpulse::collector;
 
 namespace {
 
-using Taken = std::optional<Refusal>;
-const Taken taken;
+const std::optional<Refusal> taken;
 
 class Directory {
   public:

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t all = 1 << 30;
+constexpr std::size_t everything = 1 << 30;
 
 Publication make(std::uint64_t host, std::uint64_t sample, std::uint32_t part = 0,
                  std::size_t bytes = 100) {
@@ -17,13 +17,13 @@ Publication make(std::uint64_t host, std::uint64_t sample, std::uint32_t part = 
 }
 
 using Taken = std::vector<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>>;
-Taken take(PendingFrames& pending, std::size_t enough_bytes = all) {
+Taken take(PendingFrames& pending, std::size_t enough_bytes = everything) {
     std::vector<Publication> out;
     pending.take(enough_bytes, out);
-    Taken taken;
+    Taken all_taken;
     for (const auto& p : out)
-        taken.emplace_back(p.host, p.sample, p.part);
-    return taken;
+        all_taken.emplace_back(p.host, p.sample, p.part);
+    return all_taken;
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ TEST_CASE("a flood in one instant does not grow what waits") {
     for (std::uint64_t sample = 1; sample <= 1000; ++sample)
         dropped += pending.put(make(1, sample, 0, bytes), now);
     std::vector<Publication> out;
-    pending.take(all, out);
+    pending.take(everything, out);
     CHECK(out.size() <= most_overtaken_bytes / bytes + 1);
     CHECK(out.size() + dropped == 1000);
     CHECK(out.back().sample == 1000);
@@ -94,12 +94,12 @@ TEST_CASE("taking in small bites gives every part once") {
     const PendingFrames::Time now;
     for (std::uint32_t part = 0; part < 10; ++part)
         pending.put(make(1, 1, part), now);
-    Taken taken;
+    Taken all_taken;
     while (!pending.empty()) {
         const auto bite = take(pending, 250);
         CHECK(bite.size() <= 3);
-        taken.insert(taken.end(), bite.begin(), bite.end());
+        all_taken.insert(all_taken.end(), bite.begin(), bite.end());
     }
-    REQUIRE(taken.size() == 10);
-    CHECK(taken.back() == std::tuple{1, 1, 9});
+    REQUIRE(all_taken.size() == 10);
+    CHECK(all_taken.back() == std::tuple{1, 1, 9});
 }

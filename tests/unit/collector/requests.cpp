@@ -14,7 +14,7 @@ using nlohmann::json;
 
 namespace {
 
-struct Scene {
+struct RequestScene {
     SharedGrid grid;
     Counters counters;
     Questions questions{grid, counters, nullptr};
@@ -33,7 +33,7 @@ struct Scene {
 }  // namespace
 
 TEST_CASE("an operation that is not known is an error with the id of the request") {
-    Scene scene;
+    RequestScene scene;
     const auto answer = scene.ask(R"({"id":42,"op":"fly"})");
     CHECK(answer["id"] == 42);
     CHECK(answer["error"]["code"] == "unknown_op");
@@ -41,7 +41,7 @@ TEST_CASE("an operation that is not known is an error with the id of the request
 }
 
 TEST_CASE("what is no request is answered with an error") {
-    Scene scene;
+    RequestScene scene;
     const std::string text =
         GENERATE("", "no json", "[]", "7", "{}", R"({"id":1})", R"({"id":1,"op":null})",
                  R"({"id":1,"op":"hosts","after":[]})", "\xff", R"({"id":1,"op":)");
@@ -52,14 +52,14 @@ TEST_CASE("what is no request is answered with an error") {
 }
 
 TEST_CASE("a request nested as deep as a message allows is survived") {
-    Scene scene;
+    RequestScene scene;
     CHECK(scene.ask(std::string(65536, '['))["error"]["code"] == "bad_request");
     const auto half = std::string(30000, '[') + std::string(30000, ']');
     CHECK(scene.ask(half)["error"]["code"] == "bad_request");
 }
 
 TEST_CASE("hosts are told with their liveness and their losses") {
-    Scene scene;
+    RequestScene scene;
     std::vector<Event> events;
     scene.grid.with([&](Grid& grid) {
         const auto now = std::chrono::steady_clock::now();
@@ -76,7 +76,7 @@ TEST_CASE("hosts are told with their liveness and their losses") {
 }
 
 TEST_CASE("the counters are told by reason") {
-    Scene scene;
+    RequestScene scene;
     scene.counters.count(virtpulse::wire::FrameFault::not_json);
     scene.counters.count(Refusal::queue_full);
     const auto answer = scene.ask(R"({"id":1,"op":"stats"})");
@@ -89,7 +89,7 @@ TEST_CASE("the counters are told by reason") {
 }
 
 TEST_CASE("a viewer subscribes to some hosts, to none, or to all again") {
-    Scene scene;
+    RequestScene scene;
     const auto some = scene.reply(R"({"id":1,"op":"subscribe","hosts":["a","b","a"]})");
     CHECK(json::parse(some.text) == json{{"id", 1}, {"subscribed", 2}});
     REQUIRE(some.subscription);
@@ -107,7 +107,7 @@ TEST_CASE("a viewer subscribes to some hosts, to none, or to all again") {
 }
 
 TEST_CASE("a subscription that cannot be read leaves the old one") {
-    Scene scene;
+    RequestScene scene;
     for (const auto* const text :
          {R"({"id":1,"op":"subscribe","hosts":"a"})", R"({"id":1,"op":"subscribe","hosts":[1]})"}) {
         const auto reply = scene.reply(text);

@@ -34,8 +34,6 @@ std::shared_ptr<Arrival> sample(std::int64_t at_s, std::uint64_t cpu_ns, double 
     return arrival;
 }
 
-constexpr std::int64_t begin_s = 1'800'000'000;  // a whole hour
-
 // Whether each coarse row says what its fine ones do.
 void check_tiers_agree(Database& database) {
     for (const auto& [coarse, step] : {std::pair("1min", "60"), std::pair("1h", "3600")}) {

@@ -14,7 +14,6 @@ using namespace virtpulse::collector;
 
 namespace {
 
-constexpr std::int64_t begin_s = 1'800'000'000;  // a whole hour
 constexpr std::int64_t largest = (std::int64_t{1} << 56) - 2;
 
 RollupPack pack_of(const std::vector<std::int64_t>& values) {

@@ -16,8 +16,6 @@ using namespace virtpulse::collector;
 
 namespace {
 
-constexpr std::int64_t begin_s = 1'800'000'000;
-
 std::vector<PackedVm> rows_of_values(const std::vector<std::int64_t>& values) {
     std::vector<PackedVm> rows(values.size());
     for (std::size_t i = 0; i < rows.size(); ++i)

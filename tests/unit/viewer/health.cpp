@@ -7,7 +7,7 @@
 namespace virtpulse::viewer {
 namespace {
 
-const Threshold& disk = thresholds[2];
+const Threshold& disk_threshold = thresholds[2];
 
 TEST_CASE("thresholds rise, so that each line has a slope") {
     for (const auto& threshold : thresholds) {
@@ -17,14 +17,14 @@ TEST_CASE("thresholds rise, so that each line has a slope") {
 }
 
 TEST_CASE("severity is straight between its corners") {
-    REQUIRE(disk.name == "disk");
-    CHECK(severity_of(disk, 0) == 0);
-    CHECK(severity_of(disk, 60) == 0);
-    CHECK(severity_of(disk, 72.5) == Approx(0.25));
-    CHECK(severity_of(disk, 85) == Approx(0.5));
-    CHECK(severity_of(disk, 91.5) == Approx(0.75));
-    CHECK(severity_of(disk, 98) == 1);
-    CHECK(severity_of(disk, 250) == 1);
+    REQUIRE(disk_threshold.name == "disk");
+    CHECK(severity_of(disk_threshold, 0) == 0);
+    CHECK(severity_of(disk_threshold, 60) == 0);
+    CHECK(severity_of(disk_threshold, 72.5) == Approx(0.25));
+    CHECK(severity_of(disk_threshold, 85) == Approx(0.5));
+    CHECK(severity_of(disk_threshold, 91.5) == Approx(0.75));
+    CHECK(severity_of(disk_threshold, 98) == 1);
+    CHECK(severity_of(disk_threshold, 250) == 1);
 }
 
 TEST_CASE("levels have their borders") {

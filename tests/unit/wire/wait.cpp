@@ -61,9 +61,9 @@ TEST_CASE("a VM too long for a datagram goes without its waits, before without i
     FrameParser parser;
     Frame read;
     std::size_t seen = 0;
-    for (const auto& json : encoded.json) {
-        CHECK(json.size() + 4 <= 1452);
-        REQUIRE(!parser.parse(json, read));
+    for (const auto& part : encoded.json) {
+        CHECK(part.size() + 4 <= 1452);
+        REQUIRE(!parser.parse(part, read));
         for (const auto& vm : read.vms) {
             ++seen;
             REQUIRE(vm.ext);
