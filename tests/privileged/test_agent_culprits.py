@@ -10,7 +10,7 @@ import unittest
 import agent_process
 from agent_process import NAME, Agent, fake_qemu, process_clock_ns, stopped
 from cpu_group import CpuGroup, pin
-from test_agent_waits import charged_rows, in_ms, watchers
+from waiting import charged_rows, in_ms, watchers
 
 CPU = os.cpu_count() - 1
 ROOM = 64
