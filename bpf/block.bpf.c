@@ -294,28 +294,22 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     return 0;
 }
 
-/* Run by the agent now and then: ends requests whose end was not seen. One that is slow is still
- * in flight for the kernel too, and stays. */
-SEC("iter/bpf_map_elem")
-int vp_expire_requests(struct bpf_iter__bpf_map_elem* ctx) {
-    const __u64* key = ctx->key;
-    const struct vp_request* value = ctx->value;
-    if (!key || !value) return 0;
-    __u64 address = *key;
-    struct vp_request request = *value;
-    __u64 now_ns = bpf_ktime_get_ns();
-    if (!request.issued_ns) {
-        /* Never issued, as far as we saw: merged unseen, or its bio was. Half a minute is longer
-         * than any queue; were it issued yet, it would be known as before, by its cgroup. */
-        if (now_ns - request.queued_ns > 30000000000ULL) bpf_map_delete_elem(&requests, &address);
-        return 0;
-    }
-    if (now_ns - request.issued_ns < 1000000000ULL) return 0; /* leaves the handlers their time */
+/* Run by the agent for each request that has been at its device for a second or more: ends it if
+ * the kernel has ended it and its completion was not seen. One that is slow is in flight for the
+ * kernel too, and stays. By a system call and not by an iterator over the map, which some kernels
+ * refuse.
+ */
+SEC("syscall")
+int vp_expire_request(struct vp_expiry* expiry) {
+    const __u64 address = expiry->request;
+    const struct vp_request* found = bpf_map_lookup_elem(&requests, &address);
+    if (!found || found->issued_ns != expiry->issued_ns) return 0; /* ended or reused since */
+    const struct vp_request request = *found;
     struct request* rq = (struct request*)address;
     enum mq_rq_state state = MQ_RQ_IN_FLIGHT;
     if (bpf_core_field_exists(rq->state)) state = BPF_CORE_READ(rq, state);
     if (state == MQ_RQ_IN_FLIGHT) return 0;
     bpf_map_delete_elem(&requests, &address);
-    end_unseen(&request, now_ns);
+    end_unseen(&request, bpf_ktime_get_ns());
     return 0;
 }

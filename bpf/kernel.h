@@ -163,18 +163,10 @@ enum req_flag_bits {
 }; /* the values are the running kernel's */
 
 struct bpf_iter_meta;
-struct bpf_map;
 
 struct bpf_iter__task {
     struct bpf_iter_meta* meta;
     struct task_struct* task;
-} KERNEL_TYPE;
-
-struct bpf_iter__bpf_map_elem {
-    struct bpf_iter_meta* meta;
-    struct bpf_map* map;
-    void* key;
-    void* value;
 } KERNEL_TYPE;
 
 #endif

@@ -253,6 +253,13 @@ struct vp_request {
 };
 VP_ASSERT(sizeof(struct vp_request) == 56);
 
+/* Argument of vp_expire_request: an entry of `requests` as the agent found it. */
+struct vp_expiry {
+    __u64 request;   /* its key */
+    __u64 issued_ns; /* not 0 */
+};
+VP_ASSERT(sizeof(struct vp_expiry) == 16);
+
 /* Key of `vm_exits`. */
 struct vp_exit_key {
     __u64 start_ns; /* of the VM's process */

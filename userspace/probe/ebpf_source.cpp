@@ -9,16 +9,15 @@
 
 #include "base/text.h"
 #include "userspace/probe/block_report.h"
+#include "userspace/probe/bring_up.h"
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_kvm.h"
-#include "userspace/probe/settle.h"
 #include "userspace/probe/vcpu_figures.h"
 #include "userspace/probe/vm_index.h"
 #include "userspace/probe/wait_report.h"
 #include "userspace/probe/watched_vms.h"
 #include "userspace/proc/clock.h"
-#include "userspace/proc/cpu_nodes.h"
 #include "userspace/proc/file.h"
 #include "userspace/proc/hypervisor_search.h"
 #include "userspace/proc/process_files.h"
@@ -43,32 +42,28 @@ std::uint64_t boot_clock_ns() {
     return static_cast<std::uint64_t>(since_boot().count());
 }
 
-std::uint64_t epoch_of_boot_ns() {
-    const std::chrono::nanoseconds now = std::chrono::system_clock::now().time_since_epoch();
-    return static_cast<std::uint64_t>((now - since_boot()).count());
-}
-
 class EbpfSource final : public VmSource {
   public:
-    EbpfSource(Root root, KernelProbe probe, HypervisorSearch search,
-               std::optional<PinDirectory> pins, std::map<std::string, std::string> missing,
-               bool has_kvm, bool measure_programs)
+    EbpfSource(Root root, KernelSide side, HypervisorSearch search,
+               std::optional<PinDirectory> pins, bool measure_programs)
         : root_(std::move(root)),
           pins_(std::move(pins)),
-          probe_(std::move(probe)),
+          probe_(std::move(side.probe)),
           search_(std::move(search)),
           late_kvm_(root_),
           siblings_(read_cpu_siblings(root_)),
-          missing_(std::move(missing)),
-          has_kvm_(has_kvm),
+          has_waits_(!side.plan.missing.contains("waits")),
+          has_block_(!side.plan.missing.contains("block")),
+          has_kvm_(side.plan.loads("vp_kvm_entry")),
+          missing_(std::move(side.plan.missing)),
           measure_programs_(measure_programs),
+          boot_to_epoch_ns_(side.boot_to_epoch_ns),
           watched_(root_),
           waits_(probe_.room_of("culprits")),
           block_(root_) {}
 
     [[nodiscard]] std::string_view name() const override { return "ebpf"; }
 
-    Result<void> start();
     Result<std::vector<pid_t>> candidates() override;
     [[nodiscard]] bool candidates_live() const override { return !searched_; }
     Result<void> watch(std::span<const ProcessKey> processes) override;
@@ -92,10 +87,12 @@ class EbpfSource final : public VmSource {
     HypervisorSearch search_;
     LateKvm late_kvm_;
     CpuSiblings siblings_;
-    std::map<std::string, std::string> missing_;
+    bool has_waits_;
+    bool has_block_;
     bool has_kvm_;
+    std::map<std::string, std::string> missing_;
     bool measure_programs_;
-    std::uint64_t boot_to_epoch_ns_ = 0;
+    std::uint64_t boot_to_epoch_ns_;
     WatchedVms watched_;
     Fold fold_;
     std::vector<VmCounters*> by_vm_;  // those of the report, as in what fold_ gave; may be null
@@ -109,27 +106,8 @@ class EbpfSource final : public VmSource {
     steady_clock::time_point next_search_{};
     steady_clock::time_point last_expiry_ = steady_clock::now();
     bool searched_ = false;  // for the newest candidates: /proc lists the dead too
-    bool adopt_due_ = false;
+    bool adopt_due_ = true;
 };
-
-Result<void> EbpfSource::start() {
-    if (pins_) {
-        const auto settled = settle_pinned(probe_, root_);
-        if (!settled) return settled.error();
-        if (*settled > 0) {
-            spdlog::info("going on with the counters of {} VMs in {}", *settled, pins_->path());
-        }
-    }
-    const auto agreed = probe_.agree({epoch_of_boot_ns()});
-    if (!agreed) return agreed.error();
-    boot_to_epoch_ns_ = agreed->boot_to_epoch_ns;
-    for (const auto& [cpu, node] : read_cpu_nodes(root_)) {
-        if (const auto set = probe_.set_node(cpu, node); !set) return set;
-    }
-    if (const auto attached = probe_.attach(); !attached) return attached;
-    adopt_due_ = true;
-    return {};
-}
 
 Result<std::vector<pid_t>> EbpfSource::candidates() {
     std::vector<pid_t> pids;
@@ -167,7 +145,10 @@ Result<void> EbpfSource::housekeeping() {
     const auto every = block_.any_in_flight() ? expire_every_in_flight : expire_every;
     if (const auto now = steady_clock::now(); now >= last_expiry_ + every) {
         last_expiry_ = now;
-        return probe_.expire_requests();
+        if (!has_block_) return {};
+        if (const auto expired = probe_.expire_requests(); !expired) {
+            missing_["block_expiry"] = expired.error().message;
+        }
     }
     return {};
 }
@@ -274,6 +255,7 @@ void EbpfSource::report_failures(SourceReport& report) {
 
 // Whether they could be read.
 bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
+    if (!has_waits_) return false;
     const auto read = waits_.read(probe_, fold_, uses);
     if (!read) report.missing["waits"] = read.error().message;
     return read.has_value();
@@ -295,7 +277,7 @@ void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> us
 }
 
 void EbpfSource::report_block(SourceReport& report) {
-    if (missing_.contains("block")) return;
+    if (!has_block_) return;
     const auto read = block_.read(probe_, VmIndex(fold_, by_vm_), report.vms);
     if (!read) report.missing["block"] = read.error().message;
 }
@@ -336,6 +318,11 @@ void EbpfSource::report_vcpus() {
         if (by_vm_[i] == nullptr) continue;
         VmCounters& vm = *by_vm_[i];
         vm.vcpu = vcpus.by_vm[i];
+        for (auto& vcpu : vm.vcpu) {
+            if (has_waits_) break;
+            vcpu.wait_p50_ns.reset();
+            vcpu.wait_p99_ns.reset();
+        }
         if (siblings_.empty()) continue;
         const auto count = on_shared_cores.find(static_cast<std::uint32_t>(vm.process.pid));
         vm.smt_shared_vcpus_sampled = count == on_shared_cores.end() ? 0 : count->second;
@@ -357,34 +344,20 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfS
             spdlog::info("another agent keeps the pinned counters: counting for ourselves");
         }
     }
-    const auto load = [&] {
-        return KernelProbe::load(plan, pins ? &*pins : nullptr, settings.most_culprits);
-    };
-    auto probe = load();
-    // The types of these two are modules', which a kernel can keep from us without CAP_SYS_ADMIN.
-    if (!probe && plan.loads("vp_md_end_flush")) {
-        plan = without(std::move(plan), ProgramGroup::md_flush);
-        probe = load();
-    }
-    if (!probe && plan.loads("vp_kvm_entry")) {
-        plan = without(std::move(plan), ProgramGroup::kvm, "kvm", probe.error().message);
-        probe = load();
-    }
-    if (!probe) return probe.error();
+    auto side = bring_up(root, std::move(plan), pins ? &*pins : nullptr, settings.most_culprits);
+    if (!side) return side.error();
+    if (pins) pins->remove_other_versions();
     if (settings.measure_programs) {
-        if (const auto measuring = probe->measure_programs(); !measuring) return measuring.error();
+        if (const auto done = side->probe.measure_programs(); !done) return done.error();
     }
     std::string loaded;
-    for (const auto& program : plan.programs)
+    for (const auto& program : side->plan.programs)
         loaded += " " + program;
     spdlog::debug("programs loaded:{}", loaded);
     auto search = HypervisorSearch::make(root);
     if (!search) return search.error();
-    auto source = std::make_unique<EbpfSource>(
-        root, std::move(*probe), std::move(*search), std::move(pins), plan.missing,
-        plan.loads("vp_kvm_entry"), settings.measure_programs);
-    if (const auto started = source->start(); !started) return started.error();
-    return std::unique_ptr<VmSource>(std::move(source));
+    return std::make_unique<EbpfSource>(root, std::move(*side), std::move(*search), std::move(pins),
+                                        settings.measure_programs);
 }
 
 }  // namespace virtpulse::agent

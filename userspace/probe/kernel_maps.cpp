@@ -1,6 +1,7 @@
 #include <bpf/bpf.h>
 
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -150,6 +151,40 @@ void KernelProbe::clear_transient() {
         while (bpf_map_get_next_key(fd, nullptr, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0) {
         }
     }
+}
+
+Result<void> KernelProbe::expire_requests() {
+    using namespace std::chrono_literals;
+    // Longer than any queue: merged unseen, or its bio was. Were it issued yet, it would be known
+    // as any other request, by its cgroup.
+    constexpr std::chrono::nanoseconds never_issued_after = 30s;
+    // Leaves the handlers their time.
+    constexpr std::chrono::nanoseconds look_after = 1s;
+
+    const bpf_map* const map = impl_->skeleton->maps.requests;
+    if (auto read = read_rows(map, impl_->requests, impl_->request_rows); !read) return read;
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();  // CLOCK_MONOTONIC
+    const auto older_than = [now](std::uint64_t ns, std::chrono::nanoseconds age) {
+        return now - std::chrono::nanoseconds(ns) > age;
+    };
+    const int program = bpf_program__fd(impl_->skeleton->progs.vp_expire_request);
+    for (const auto& [key, request] : impl_->request_rows) {
+        if (request.issued_ns == 0) {
+            if (older_than(request.queued_ns, never_issued_after)) {
+                bpf_map_delete_elem(impl_->fd(map), &key);
+            }
+        } else if (program >= 0 && older_than(request.issued_ns, look_after)) {
+            vp_expiry expiry{key, request.issued_ns};
+            bpf_test_run_opts options{};
+            options.sz = sizeof options;
+            options.ctx_in = &expiry;
+            options.ctx_size_in = sizeof expiry;
+            if (bpf_prog_test_run_opts(program, &options) != 0) {
+                return system_error("cannot run vp_expire_request");
+            }
+        }
+    }
+    return {};
 }
 
 std::uint64_t KernelProbe::room_of(std::string_view map) const {

@@ -4,10 +4,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,18 +25,6 @@ Result<Mapped<Record>> map_memory(const bpf_map* map) {
     return Mapped<Record>(static_cast<Record*>(memory));
 }
 
-int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) return 0;
-    char text[512];
-    const int length = std::vsnprintf(text, sizeof text, format, arguments);
-    std::string_view line(text,
-                          std::min(sizeof text - 1, static_cast<std::size_t>(std::max(length, 0))));
-    while (line.ends_with('\n'))
-        line.remove_suffix(1);
-    spdlog::debug("{}", line);
-    return 0;
-}
-
 // Runs an iterator to its end; what it would print is nothing.
 Result<void> run_iterator(bpf_link* link, std::string_view name) {
     const Fd iterator(bpf_iter_create(bpf_link__fd(link)));
@@ -53,14 +39,97 @@ Result<void> run_iterator(bpf_link* link, std::string_view name) {
     return {};
 }
 
+// The verifier's log of one program at a time. As long as the kernel permits, as older ones keep
+// the beginning of a longer log and the reason is at its end; only what is written takes memory.
+constexpr std::size_t verifier_log_bytes = 16'000'000;
+
+bool is_pinned(const virtpulse_bpf& skeleton, const bpf_map* map) {
+    return map != skeleton.maps.thread_slots && map != skeleton.maps.cpus &&
+           map != skeleton.maps.vcpus && !bpf_map__is_internal(map);
+}
+
+MapShape shape_of(const bpf_map* map) {
+    return {static_cast<std::uint32_t>(bpf_map__type(map)), bpf_map__key_size(map),
+            bpf_map__value_size(map), bpf_map__max_entries(map), bpf_map__map_flags(map)};
+}
+
+// Removes the pinned maps that cannot be ours, being of another shape, so that they are made anew.
+Result<void> remove_other_shapes(const virtpulse_bpf& skeleton, const PinDirectory& pins) {
+    const bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, skeleton.obj) {
+        if (!is_pinned(skeleton, map)) continue;
+        const std::string name = bpf_map__name(map);
+        const auto pinned = pins.shape_of(name);
+        if (!pinned) return pinned.error();
+        MapShape wanted = shape_of(map);
+        if (!*pinned || **pinned == wanted) continue;
+        if (map == skeleton.maps.culprits) {
+            wanted.max_entries = (*pinned)->max_entries;
+            if (**pinned == wanted) {
+                spdlog::info("the pairs in {} begin anew: there was room for {}, not {}", name,
+                             wanted.max_entries, bpf_map__max_entries(map));
+                pins.remove(name);
+                continue;
+            }
+        }
+        spdlog::warn("the pinned counters begin anew: {} is another version's", name);
+        pins.remove_all();
+        return {};
+    }
+    return {};
+}
+
+// What `plan` says, as far as it is decided before the kernel sees it.
+Result<void> prepare(virtpulse_bpf& skeleton, const ProgramPlan& plan, const PinDirectory* pins,
+                     std::uint32_t most_culprits) {
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton.obj) {
+        bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
+    }
+    const int cpus = libbpf_num_possible_cpus();
+    if (cpus < 0) return system_error("cannot tell how many CPUs there are", -cpus);
+    bpf_map__set_max_entries(skeleton.maps.cpus, static_cast<std::uint32_t>(cpus));
+    bpf_map__set_max_entries(skeleton.maps.culprits, most_culprits);
+    skeleton.rodata->queued_by_bio = plan.queued_by_bio();
+    skeleton.rodata->queued_is_seen = plan.queued_is_seen();
+    bpf_map__set_autocreate(skeleton.maps.vcpus, plan.loads("vp_kvm_entry"));
+    if (!pins) return {};
+    if (auto removed = remove_other_shapes(skeleton, *pins); !removed) return removed;
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, skeleton.obj) {
+        if (!is_pinned(skeleton, map)) continue;
+        const std::string path = pins->path() + "/" + bpf_map__name(map);
+        if (const int error = bpf_map__set_pin_path(map, path.c_str())) {
+            return system_error("cannot pin " + path, -error);
+        }
+    }
+    return {};
+}
+
+// Shows the programs to the kernel.
+OrRefusal<> load_programs(virtpulse_bpf& skeleton) {
+    const auto log = std::make_unique_for_overwrite<char[]>(verifier_log_bytes);
+    log[0] = '\0';
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton.obj) {
+        bpf_program__set_log_buf(program, log.get(), verifier_log_bytes);
+    }
+    const LibbpfWarnings warnings;
+    const int error = virtpulse_bpf__load(&skeleton);
+    bpf_object__for_each_program(program, skeleton.obj) {
+        bpf_program__set_log_buf(program, nullptr, 0);
+    }
+    if (error == 0) return {};
+    if (warnings.program().empty()) {
+        return Refusal{{}, system_error("cannot load the BPF object: " + warnings.first(), -error)};
+    }
+    return Refusal{warnings.program(), {refusal_reason(log.get(), -error), -error}};
+}
+
 }  // namespace
 
 void FreeSkeleton::operator()(virtpulse_bpf* skeleton) const noexcept {
     virtpulse_bpf__destroy(skeleton);
-}
-
-void quiet_libbpf() {
-    libbpf_set_print(log_libbpf);
 }
 
 KernelProbe::KernelProbe(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -68,90 +137,35 @@ KernelProbe::KernelProbe(KernelProbe&&) noexcept = default;
 KernelProbe& KernelProbe::operator=(KernelProbe&&) noexcept = default;
 KernelProbe::~KernelProbe() = default;
 
-Result<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirectory* pins,
-                                      std::uint32_t most_culprits) {
+OrRefusal<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirectory* pins,
+                                         std::uint32_t most_culprits) {
     auto impl = std::make_unique<Impl>();
-    for (const bool second_try : {false, true}) {
-        impl->skeleton.reset(virtpulse_bpf__open());
-        if (!impl->skeleton) return system_error("cannot open the BPF object");
-        bpf_program* program = nullptr;
-        bpf_object__for_each_program(program, impl->skeleton->obj) {
-            bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
-        }
-        const int cpus = libbpf_num_possible_cpus();
-        if (cpus < 0) return system_error("cannot tell how many CPUs there are", -cpus);
-        bpf_map__set_max_entries(impl->skeleton->maps.cpus, static_cast<std::uint32_t>(cpus));
-        bpf_map__set_max_entries(impl->skeleton->maps.culprits, most_culprits);
-        impl->skeleton->rodata->queued_by_bio = plan.queued_by_bio();
-        impl->skeleton->rodata->queued_is_seen = plan.queued_is_seen();
-        bpf_map__set_autocreate(impl->skeleton->maps.vcpus, plan.loads("vp_kvm_entry"));
-        bpf_map* map = nullptr;
-        bpf_object__for_each_map(map, impl->skeleton->obj) {
-            const bool transient = map == impl->skeleton->maps.thread_slots ||
-                                   map == impl->skeleton->maps.cpus ||
-                                   map == impl->skeleton->maps.vcpus || bpf_map__is_internal(map);
-            if (!pins || transient) {
-                continue;
-            }
-            const std::string path = pins->path() + "/" + bpf_map__name(map);
-            if (const int error = bpf_map__set_pin_path(map, path.c_str())) {
-                return system_error("cannot pin " + path, -error);
-            }
-        }
-        const int error = virtpulse_bpf__load(impl->skeleton.get());
-        if (error == 0) break;
-        if (error != -EINVAL || !pins || second_try) {
-            return system_error("the kernel refuses our BPF programs (--log-level debug says more)",
-                                -error);
-        }
-        // Maps of another shape, pinned under this version by a build in between.
-        std::error_code ignored;
-        for (const auto& entry : std::filesystem::directory_iterator(pins->path(), ignored)) {
-            std::filesystem::remove(entry.path(), ignored);
-        }
-    }
+    impl->skeleton.reset(virtpulse_bpf__open());
+    if (!impl->skeleton) return Refusal{{}, system_error("cannot open the BPF object")};
+    const auto prepared = prepare(*impl->skeleton, plan, pins, most_culprits);
+    if (!prepared) return Refusal{{}, prepared.error()};
+    if (const auto loaded = load_programs(*impl->skeleton); !loaded) return loaded.error();
     auto threads = map_memory<vp_thread>(impl->skeleton->maps.threads);
-    if (!threads) return threads.error();
+    if (!threads) return Refusal{{}, threads.error()};
     impl->threads = std::move(*threads);
     auto waits = map_memory<vp_wait>(impl->skeleton->maps.waits);
-    if (!waits) return waits.error();
+    if (!waits) return Refusal{{}, waits.error()};
     impl->waits = std::move(*waits);
     return KernelProbe(std::move(impl));
 }
 
-Result<void> KernelProbe::attach() {
-    const auto attach_one = [&](std::string_view name) -> Result<Link> {
-        bpf_program* program =
-            bpf_object__find_program_by_name(impl_->skeleton->obj, std::string(name).c_str());
-        if (!program) return Error{"no program " + std::string(name)};
-        bpf_iter_attach_opts options{};
-        options.sz = sizeof options;
-        bpf_iter_link_info info{};
-        const bool over_requests = name == "vp_expire_requests";
-        if (over_requests) {
-            info.map.map_fd = static_cast<__u32>(impl_->fd(impl_->skeleton->maps.requests));
-            options.link_info = &info;
-            options.link_info_len = sizeof info;
-        }
-        bpf_link* link = over_requests ? bpf_program__attach_iter(program, &options)
-                                       : bpf_program__attach(program);
-        if (!link) return system_error("cannot attach " + std::string(name));
-        return Link(link);
-    };
+OrRefusal<> KernelProbe::attach() {
     for (const auto& need : program_needs()) {
-        bpf_program* program = bpf_object__find_program_by_name(impl_->skeleton->obj,
-                                                                std::string(need.program).c_str());
+        const std::string name(need.program);
+        bpf_program* program = bpf_object__find_program_by_name(impl_->skeleton->obj, name.c_str());
         if (!program || !bpf_program__autoload(program)) continue;
-        auto link = attach_one(need.program);
-        // Not every kernel lets programs follow a function; without it some flushes are nobody's.
-        if (!link && need.group == ProgramGroup::md_flush) continue;
-        if (!link) return link.error();
-        if (need.program == "vp_adopt") {
-            impl_->adopt = std::move(*link);
-        } else if (need.program == "vp_expire_requests") {
-            impl_->expire = std::move(*link);
+        if (bpf_program__type(program) == BPF_PROG_TYPE_SYSCALL) continue;  // run by us
+        Link link(bpf_program__attach(program));
+        if (!link) return Refusal{name, system_error("cannot be attached")};
+        if (name == "vp_adopt") {
+            impl_->adopt = std::move(link);
         } else {
-            impl_->links.push_back(std::move(*link));
+            impl_->links.push_back(std::move(link));
         }
     }
     return {};
@@ -178,11 +192,6 @@ std::vector<wire::ProgramCost> KernelProbe::program_costs() {
 
 Result<void> KernelProbe::adopt_threads() {
     return run_iterator(impl_->adopt.get(), "vp_adopt");
-}
-
-Result<void> KernelProbe::expire_requests() {
-    if (!impl_->expire) return {};
-    return run_iterator(impl_->expire.get(), "vp_expire_requests");
 }
 
 }  // namespace virtpulse::agent

@@ -12,6 +12,7 @@
 #include "bpf/records.h"
 #include "userspace/probe/pins.h"
 #include "userspace/probe/plan.h"
+#include "userspace/probe/refusal.h"
 #include "wire/frame.h"
 
 namespace virtpulse::agent {
@@ -41,6 +42,11 @@ struct EndedWaitsRow {
     vp_history history;
 };
 
+struct RequestRow {
+    std::uint64_t key;  // as in vp_expiry
+    vp_request request;
+};
+
 struct CulpritRow {
     vp_culprit_key key;
     vp_culprit culprit;
@@ -48,19 +54,21 @@ struct CulpritRow {
 
 class KernelProbe {
   public:
-    // Loads what `plan` says. With `pins` the maps are the pinned ones, made where they are not
-    // there; without, they are this process's own. Nothing is attached yet. Pinned maps of the
-    // same version but another shape (from a build in between, or with room for another number of
-    // culprits) are made anew.
-    static Result<KernelProbe> load(const ProgramPlan& plan, const PinDirectory* pins,
-                                    std::uint32_t most_culprits = VP_MAX_CULPRITS);
+    // Loads what `plan` says; nothing is attached yet. With `pins` the maps are the pinned ones,
+    // made where they are not there; without, they are this process's own. Pinned maps of another
+    // shape than ours (from a build in between) are made anew, all of them; where only `culprits`
+    // has room for another number, that map alone. A load that is refused leaves pinned maps as
+    // they were.
+    static OrRefusal<KernelProbe> load(const ProgramPlan& plan, const PinDirectory* pins,
+                                       std::uint32_t most_culprits = VP_MAX_CULPRITS);
 
     KernelProbe(KernelProbe&&) noexcept;
     KernelProbe& operator=(KernelProbe&&) noexcept;
     ~KernelProbe();
 
-    // From here on the programs run; they stop when this object or the process ends.
-    Result<void> attach();
+    // From here on the programs run; they stop when this object or the process ends. After a
+    // refusal some do: this object is then of no more use.
+    OrRefusal<> attach();
 
     // All rows as they are now. `rows` is reused.
     Result<void> read_vms(std::vector<VmRow>& rows);
@@ -117,7 +125,7 @@ class KernelProbe {
 
     // Gives every thread of every VM its record.
     Result<void> adopt_threads();
-    // Forgets requests whose completion was not seen.
+    // Ends requests whose completion was not seen, and forgets those that were never issued.
     Result<void> expire_requests();
 
   private:
@@ -125,8 +133,5 @@ class KernelProbe {
     explicit KernelProbe(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
-
-// Sends libbpf's own messages to our log: debug to debug, warnings only while a load fails.
-void quiet_libbpf();
 
 }  // namespace virtpulse::agent

@@ -42,7 +42,6 @@ struct KernelProbe::Impl {
     Mapped<vp_wait> waits;
     std::vector<Link> links;  // after the skeleton, so that they go first
     Link adopt;
-    Link expire;
     Fd measuring;
     Batch<std::uint32_t, vp_vm> vms;
     Batch<std::uint32_t, vp_history> ended_waits;
@@ -51,6 +50,8 @@ struct KernelProbe::Impl {
     Batch<vp_block_key, vp_block> block;
     Batch<vp_exit_key, vp_exits> exits;
     Batch<std::uint32_t, vp_device> devices;
+    Batch<std::uint64_t, vp_request> requests;
+    std::vector<RequestRow> request_rows;
 
     [[nodiscard]] int fd(const bpf_map* map) const { return bpf_map__fd(map); }
 };

@@ -1,5 +1,6 @@
 #include "userspace/probe/pins.h"
 
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -40,11 +41,38 @@ Result<std::optional<PinDirectory>> PinDirectory::acquire(const Root& root) {
         if (lock.error().code == EWOULDBLOCK) return std::optional<PinDirectory>{};
         return lock.error();
     }
-    std::error_code ignored;  // an old version's pins cost memory and nothing else
-    for (const auto& entry : fs::directory_iterator(parent, ignored)) {
-        if (entry.path() != path) fs::remove_all(entry.path(), ignored);
-    }
     return std::optional<PinDirectory>(PinDirectory(path, std::move(*lock)));
+}
+
+Result<std::optional<MapShape>> PinDirectory::shape_of(const std::string& name) const {
+    const std::string pin = path_ + "/" + name;
+    const Fd fd(bpf_obj_get(pin.c_str()));
+    if (!fd && errno == ENOENT) return std::optional<MapShape>{};
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) {
+        return system_error("cannot look at the pinned map " + pin);
+    }
+    return std::optional(
+        MapShape{info.type, info.key_size, info.value_size, info.max_entries, info.map_flags});
+}
+
+void PinDirectory::remove(const std::string& name) const {
+    std::error_code ignored;  // what stays in the way is refused when the map is to be pinned
+    fs::remove(path_ + "/" + name, ignored);
+}
+
+void PinDirectory::remove_all() const {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(path_, ignored))
+        fs::remove(entry.path(), ignored);
+}
+
+void PinDirectory::remove_other_versions() const {
+    std::error_code ignored;  // an old version's pins cost memory and nothing else
+    for (const auto& entry : fs::directory_iterator(fs::path(path_).parent_path(), ignored)) {
+        if (entry.path() != path_) fs::remove_all(entry.path(), ignored);
+    }
 }
 
 Result<int> unpin_all(const Root& root) {

@@ -2,6 +2,7 @@
 // the counters of the one before, and anybody can look at them with bpftool.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -11,13 +12,33 @@
 
 namespace virtpulse::agent {
 
+// What a pinned map and one that would reuse it must have in common.
+struct MapShape {
+    std::uint32_t type = 0;
+    std::uint32_t key_size = 0;
+    std::uint32_t value_size = 0;
+    std::uint32_t max_entries = 0;
+    std::uint32_t flags = 0;
+
+    bool operator==(const MapShape&) const = default;
+};
+
 class PinDirectory {
   public:
-    // Makes SYSFS/fs/bpf/virtpulse/vN and holds it for this process, until it ends in whatever way;
-    // removes what other versions left. Nothing where another agent holds it.
+    // Makes SYSFS/fs/bpf/virtpulse/vN and holds it for this process, until it ends in whatever way.
+    // Nothing where another agent holds it.
     static Result<std::optional<PinDirectory>> acquire(const Root& root);
 
     [[nodiscard]] const std::string& path() const { return path_; }
+
+    // Of the map that is pinned under this name; nothing where none is.
+    [[nodiscard]] Result<std::optional<MapShape>> shape_of(const std::string& name) const;
+
+    // One map's pin, those of this version, those of all other versions. The map lives on where a
+    // program uses it.
+    void remove(const std::string& name) const;
+    void remove_all() const;
+    void remove_other_versions() const;
 
   private:
     PinDirectory(std::string path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}

@@ -11,8 +11,8 @@ constexpr std::array needs{
     ProgramNeed{"vp_sched_switch", "sched_switch", ProgramGroup::core},
     ProgramNeed{"vp_process_fork", "sched_process_fork", ProgramGroup::core},
     ProgramNeed{"vp_process_exec", "sched_process_exec", ProgramGroup::core},
-    ProgramNeed{"vp_migrate_task", "sched_migrate_task", ProgramGroup::core},
     ProgramNeed{"vp_adopt", "", ProgramGroup::core},
+    ProgramNeed{"vp_migrate_task", "sched_migrate_task", ProgramGroup::waits},
     ProgramNeed{"vp_wakeup_new", "sched_wakeup_new", ProgramGroup::late_threads},
     ProgramNeed{"vp_rq_complete", "block_rq_complete", ProgramGroup::block},
     ProgramNeed{"vp_rq_requeue", "block_rq_requeue", ProgramGroup::block},
@@ -23,7 +23,7 @@ constexpr std::array needs{
     ProgramNeed{"vp_getrq", "block_getrq", ProgramGroup::block_start_by_bio},
     ProgramNeed{"vp_kvm_entry", "kvm_entry", ProgramGroup::kvm},
     ProgramNeed{"vp_kvm_exit", "kvm_exit", ProgramGroup::kvm},
-    ProgramNeed{"vp_expire_requests", "", ProgramGroup::block},
+    ProgramNeed{"vp_expire_request", "", ProgramGroup::block_expiry},
 };
 
 constexpr std::array members{
@@ -36,6 +36,54 @@ constexpr std::array members{
     GroupNeed{ProgramGroup::kvm, "kvm_vcpu_stat_generic.halt_wait_ns"},
     GroupNeed{ProgramGroup::md_flush, "mddev.flush_bio"},
 };
+
+// The entry of `ext.missing` that stands for a group.
+struct GroupLoss {
+    ProgramGroup group;
+    std::string_view key;
+    std::string_view loss;  // what exactly is lost, where the key alone does not say it
+};
+
+constexpr std::string_view no_block_start =
+    "block I/O of a VM that shares its cgroup is counted only where the VM's own thread issues it";
+
+constexpr std::array losses{
+    GroupLoss{ProgramGroup::waits, "waits", ""},
+    GroupLoss{ProgramGroup::late_threads, "late_threads",
+              "threads that the kernel makes for a VM (io_uring, vhost) are counted up to 30 s "
+              "late"},
+    GroupLoss{ProgramGroup::block, "block", ""},
+    GroupLoss{ProgramGroup::block_start, "block_start", no_block_start},
+    GroupLoss{ProgramGroup::block_start_by_bio, "block_start", no_block_start},
+    GroupLoss{ProgramGroup::block_expiry, "block_expiry",
+              "a request whose completion was not seen stays in flight until the kernel reuses it"},
+    GroupLoss{ProgramGroup::kvm, "kvm", ""},
+    GroupLoss{ProgramGroup::md_flush, "block_md_flush",
+              "flushes of a VM on an md array are not counted on the array's disks"},
+};
+
+void note_missing(ProgramPlan& plan, ProgramGroup group, std::string_view why) {
+    const auto* const found = std::ranges::find(losses, group, &GroupLoss::group);
+    if (found == losses.end()) return;
+    std::string text(why);
+    if (!found->loss.empty()) text.append("; ").append(found->loss);
+    plan.missing[std::string(found->key)] = std::move(text);
+}
+
+void leave_out(ProgramPlan& plan, ProgramGroup group) {
+    for (const auto& need : needs) {
+        if (need.group == group) plan.programs.erase(std::string(need.program));
+    }
+}
+
+// What is worth nothing without the counters of block I/O.
+void leave_out_block(ProgramPlan& plan) {
+    using enum ProgramGroup;
+    for (const auto group : {block, block_start, block_start_by_bio, block_expiry, md_flush})
+        leave_out(plan, group);
+    for (const auto* key : {"block_start", "block_expiry", "block_md_flush"})
+        plan.missing.erase(key);
+}
 
 // What the kernel lacks for a group; empty where it has it all.
 std::string lack(const KernelFacts& facts, ProgramGroup group) {
@@ -82,47 +130,50 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
         plan.refusal = reason;
         return plan;
     }
-    std::set<ProgramGroup> left_out;
-    if (!lack(facts, ProgramGroup::late_threads).empty()) {
-        left_out.insert(ProgramGroup::late_threads);
-    }
-    if (const auto no_block = lack(facts, ProgramGroup::block); !no_block.empty()) {
-        plan.missing["block"] = no_block;
-        left_out.insert({ProgramGroup::block, ProgramGroup::block_start,
-                         ProgramGroup::block_start_by_bio, ProgramGroup::md_flush});
-    }
-    if (!lack(facts, ProgramGroup::md_flush).empty()) left_out.insert(ProgramGroup::md_flush);
-    // One of the two; with neither, who submitted a request is only known where it is issued.
+    for (const auto& need : needs)
+        plan.programs.emplace(need.program);
+    // Whether the kernel has what the group needs; where not, its figures are missing.
+    const auto has = [&](ProgramGroup group) {
+        const auto reason = lack(facts, group);
+        if (reason.empty()) return true;
+        leave_out(plan, group);
+        note_missing(plan, group, reason);
+        return false;
+    };
+    has(ProgramGroup::waits);
+    has(ProgramGroup::late_threads);
+    // One of the two ways to see what VMs submit.
+    plan.has_getrq = lack(facts, ProgramGroup::block_start_by_bio).empty();
     if (lack(facts, ProgramGroup::block_start).empty()) {
-        left_out.insert(ProgramGroup::block_start_by_bio);
+        leave_out(plan, ProgramGroup::block_start_by_bio);
+    } else if (plan.has_getrq) {
+        leave_out(plan, ProgramGroup::block_start);
     } else {
-        left_out.insert(ProgramGroup::block_start);
-        if (!lack(facts, ProgramGroup::block_start_by_bio).empty()) {
-            left_out.insert(ProgramGroup::block_start_by_bio);
-        }
+        has(ProgramGroup::block_start_by_bio);
+        leave_out(plan, ProgramGroup::block_start);
     }
-    if (const auto no_kvm = lack(facts, ProgramGroup::kvm); !no_kvm.empty()) {
-        // Without KVM nothing is missing: no VM can use it.
-        if (facts.has_kvm) plan.missing["kvm"] = no_kvm;
-        left_out.insert(ProgramGroup::kvm);
-    }
-    for (const auto& need : needs) {
-        if (!left_out.contains(need.group)) plan.programs.emplace(need.program);
-    }
+    // Where md sends no flushes in its own name, and without KVM, nothing is missing.
+    if (!lack(facts, ProgramGroup::md_flush).empty()) leave_out(plan, ProgramGroup::md_flush);
+    if (!has(ProgramGroup::kvm) && !facts.has_kvm) plan.missing.erase("kvm");
+    if (!has(ProgramGroup::block)) leave_out_block(plan);
     return plan;
 }
 
-ProgramPlan without(ProgramPlan plan, ProgramGroup group) {
-    for (const auto& need : needs) {
-        if (need.group == group) plan.programs.erase(std::string(need.program));
+ProgramPlan without_refused(ProgramPlan plan, std::string_view program, std::string_view reason) {
+    const auto* const need = std::ranges::find(needs, program, &ProgramNeed::program);
+    std::string why = "the kernel refused ";
+    why.append(program).append(": ").append(reason);
+    if (need == needs.end() || need->group == ProgramGroup::core) {
+        plan.refusal = std::move(why);
+        return plan;
     }
-    return plan;
-}
-
-ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
-                    std::string reason) {
-    plan = without(std::move(plan), group);
-    plan.missing[std::string(name)] = std::move(reason);
+    leave_out(plan, need->group);
+    if (need->group == ProgramGroup::block_start && plan.has_getrq) {
+        plan.programs.emplace("vp_getrq");
+        return plan;
+    }
+    note_missing(plan, need->group, why);
+    if (need->group == ProgramGroup::block) leave_out_block(plan);
     return plan;
 }
 

@@ -12,13 +12,16 @@
 
 namespace virtpulse::agent {
 
-// What a program answers. A group is loaded whole or not at all.
+// What a program answers. A group is loaded whole or not at all: its figures are wrong without any
+// one of its programs.
 enum class ProgramGroup {
-    core,
-    late_threads,
+    core,          // CPU time of VMs: the only indispensable group
+    waits,         // waits for a CPU by cause; without it those of moved threads are wrong
+    late_threads,  // threads that the kernel makes for a VM are counted at once
     block,
     block_start,         // of a VM's request, in the VM's own context: since 6.5
-    block_start_by_bio,  // likewise, where the kernel has no block_start
+    block_start_by_bio,  // likewise, where block_start cannot be had
+    block_expiry,        // ends requests whose completion was not seen
     kvm,
     md_flush,  // whose the flushes of an array's disks are, where md itself sends them: before 6.12
 };
@@ -42,7 +45,10 @@ struct ProgramPlan {
     // Why nothing can be loaded, in one line with the remedy; then the rest means nothing.
     std::optional<std::string> refusal;
     std::set<std::string, std::less<>> programs;
-    std::map<std::string, std::string> missing;  // "block" -> why it is not told
+    // Figures that cannot be had, and why: for `ext.missing`. An entry for each group that is left
+    // out and that this kernel would have a use for.
+    std::map<std::string, std::string> missing;
+    bool has_getrq = false;  // the kernel could have block_start_by_bio
 
     // Whether requests are known by their bios until they are issued.
     [[nodiscard]] bool queued_by_bio() const { return programs.contains("vp_getrq"); }
@@ -55,10 +61,9 @@ struct ProgramPlan {
 
 ProgramPlan plan_programs(const KernelFacts& facts);
 
-// The plan without a group that the kernel refused after all; the second also says what is then
-// missing, and why.
-ProgramPlan without(ProgramPlan plan, ProgramGroup group);
-ProgramPlan without(ProgramPlan plan, ProgramGroup group, std::string_view name,
-                    std::string reason);
+// The plan without a program that the kernel refused after all, and without what cannot work
+// without it; something else takes its place where there is something. `reason` is the kernel's
+// own. A program of the core leaves a plan with a refusal.
+ProgramPlan without_refused(ProgramPlan plan, std::string_view program, std::string_view reason);
 
 }  // namespace virtpulse::agent

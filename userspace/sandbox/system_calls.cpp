@@ -118,12 +118,13 @@ constexpr std::array refused{
     "fallocate",
 };
 
-// What is done with maps and iterators that are there already.
+// What is done with maps, iterators and a program to run that are there already.
 constexpr std::array bpf_commands{
     BPF_MAP_LOOKUP_ELEM,    BPF_MAP_UPDATE_ELEM,
     BPF_MAP_DELETE_ELEM,    BPF_MAP_GET_NEXT_KEY,
     BPF_ITER_CREATE,        BPF_MAP_LOOKUP_BATCH,
     BPF_OBJ_GET_INFO_BY_FD, BPF_MAP_LOOKUP_AND_DELETE_ELEM,
+    BPF_PROG_TEST_RUN,
 };
 
 bool refuse(scmp_filter_ctx filter, std::string_view name) {
