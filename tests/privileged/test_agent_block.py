@@ -2,17 +2,13 @@
 first."""
 
 import contextlib
-import pathlib
-import shutil
-import subprocess
-import tempfile
 import time
 import unittest
 
 import agent_process
 from agent_process import BINARIES, Agent
+from loop_disk import LoopDisk, diskstats, why_not
 
-DISK_BYTES = 128 << 20
 TIME_PERCENT = 1
 # The kernel's clock of a request goes on a little after the event that ours ends with: 7 us of 1200 as
 # a rule, and more where who completes it loses its CPU in between.
@@ -21,47 +17,15 @@ LATER_PERCENT = 5
 COUNT_PERCENT = 0.5
 
 
-def diskstats(disk):
-    """Reads and writes of a disk, and the ms that they took."""
-    for line in pathlib.Path("/proc/diskstats").read_text().splitlines():
-        fields = line.split()
-        if fields[2] == disk:
-            return {"read_ops": int(fields[3]), "read_ms": int(fields[6]),
-                    "write_ops": int(fields[7]), "write_ms": int(fields[10])}
-    raise AssertionError(f"no {disk} in /proc/diskstats")
-
-
 class BlockTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.addClassCleanup(agent_process.end_class_unpinned)
-        cls.directory = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        image = cls.directory / "disk"
-        # Written once, so that no later write has to find room for it.
-        image.write_bytes(bytes(DISK_BYTES))
-        done = subprocess.run(["losetup", "--find", "--show", "--direct-io=on", image],
-                              capture_output=True, text=True, check=True)
-        cls.device = done.stdout.strip()
-        cls.addClassCleanup(subprocess.run, ["losetup", "--detach", cls.device], check=True)
-        cls.disk = cls.device.removeprefix("/dev/")
-        # To the agent it is its executable's name that makes it a virtual machine.
-        cls.machine = cls.directory / "qemu-system-x86_64"
-        shutil.copy(BINARIES / "guest-io", cls.machine)
+        cls.loop = cls.enterClassContext(LoopDisk())
+        cls.disk, cls.machine = cls.loop.disk, cls.loop.machine
         cls.agent = cls.enterClassContext(
             Agent("--libvirt", "none", "--source", "ebpf", "--interval", "250ms"))
         cls.agent.samples.first(lambda sample: sample.number > 1)
-
-    @contextlib.contextmanager
-    def io(self, program, *words):
-        """A process that reads or writes the disk until the end; it says its totals then."""
-        command = [str(word) for word in (program, *words, "--device", self.device)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
 
     def found_in(self, sample, pid):
         """(the VM's counters on the disk, the VM); None where it has none."""
@@ -80,7 +44,7 @@ class BlockTest(unittest.TestCase):
     @contextlib.contextmanager
     def several(self, count, *words):
         with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(self.io(*words)) for _ in range(count)]
+            yield [stack.enter_context(self.loop.io(*words)) for _ in range(count)]
 
     def test_time_of_requests_is_what_diskstats_weighs(self):
         for op in ("write", "read"):
@@ -115,7 +79,7 @@ class BlockTest(unittest.TestCase):
                 disk[f"{op}_ops"], disk[f"{op}_ms"])
 
     def test_quantiles_are_of_the_interval(self):
-        with self.io(self.machine, "read", 0, 4096, 0) as process:
+        with self.loop.io(self.machine, "read", 0, 4096, 0) as process:
             sample = self.sample(process.pid)
             for _ in range(4):
                 old, _ = self.found_in(sample, process.pid)
@@ -134,7 +98,7 @@ class BlockTest(unittest.TestCase):
 
     def test_all_from_its_first_request_without_a_cgroup_of_its_own(self):
         begun = diskstats(self.disk)
-        with self.io(self.machine, "write", 400, 4096, 0) as process:
+        with self.loop.io(self.machine, "write", 400, 4096, 0) as process:
             block, _ = self.block(process.pid)
             with agent_process.stopped(process.pid):
                 time.sleep(0.05)
@@ -150,7 +114,7 @@ class BlockTest(unittest.TestCase):
             spent = sum(ended[key] - begun[key] for key in ("read_queue_ns", "read_device_ns"))
             return spent, ended.get("ahead_ns", 0) - begun.get("ahead_ns", 0)
 
-        with self.io(self.machine, "read", 100, 4096, 0) as victim:
+        with self.loop.io(self.machine, "read", 100, 4096, 0) as victim:
             alone, _ = self.block(victim.pid)
             time.sleep(1)
             still_alone, _ = self.block(victim.pid)
@@ -179,11 +143,6 @@ class BlockTest(unittest.TestCase):
 
     def test_a_process_of_the_host_that_floods_the_disk_is_the_host(self):
         self.check_who_went_first(BINARIES / "guest-io", lambda _: {"host"})
-
-
-def why_not():
-    done = subprocess.run(["losetup", "--find"], capture_output=True, text=True, check=False)
-    return f"no loop device: {done.stderr.strip()}" if done.returncode else None
 
 
 if __name__ == "__main__":

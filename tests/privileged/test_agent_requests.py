@@ -1,0 +1,102 @@
+"""Block requests that take long, and those whose end no event tells of."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import time
+import unittest
+
+import agent_process
+from agent_process import Agent, pinned
+from loop_disk import FreezableDisk, block_of, why_not
+
+# The agent looks for them each second while any request is in flight, else each ten.
+ENDED_WITHIN_S = 30
+
+
+class RequestsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.addClassCleanup(agent_process.end_class_unpinned)
+        cls.disk = cls.enterClassContext(FreezableDisk())
+        cls.agent = cls.enterClassContext(
+            Agent("--libvirt", "none", "--source", "ebpf", "--interval", "250ms"))
+        cls.agent.samples.first(lambda sample: sample.number > 1)
+
+    def block(self, process):
+        """The VM's counters on the disk as of now, and how many completions were lost so far."""
+        sample = self.agent.samples.first(
+            lambda sample: block_of(sample, process.pid, self.disk.disk), time.time())
+        return (block_of(sample, process.pid, self.disk.disk),
+                sample.host["ext"]["self"]["lost_completions"])
+
+    def test_a_slow_request_stays_in_flight_until_it_ends(self):
+        with self.disk.io(self.disk.machine, "write", 50, 4096, 0) as process:
+            before, lost_before = self.block(process)
+            with self.disk.frozen():
+                time.sleep(4)
+                during, lost = self.block(process)
+                self.assertEqual(during["in_flight"], 1)
+                self.assertEqual(lost, lost_before)
+            time.sleep(0.5)
+            after, lost = self.block(process)
+        spent_s, busy_s = ((sum(after[key] for key in keys) - sum(before[key] for key in keys)) / 1e9
+                           for keys in (("write_queue_ns", "write_device_ns"), ("busy_ns",)))
+        print(f"a write of 4 s: {spent_s:.2f} s in the VM's writes, its disk busy for {busy_s:.2f} s")
+        self.assertGreater(after["write_ops"], during["write_ops"])
+        self.assertGreaterEqual(spent_s, 4)
+        self.assertGreaterEqual(busy_s, 4)
+        self.assertEqual(lost, lost_before)
+        self.assertNotIn("untimed_ops", after)
+
+    def test_requests_whose_end_was_not_seen_are_ended(self):
+        """Entries that no event will ever end are put into the map: one that seems to be at the disk, at an
+        address where the kernel has no request; and two that were never issued."""
+        with self.disk.io(self.disk.machine, "read", 100, 4096, 0) as process:
+            self.block(process)
+            os.kill(process.pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            before, lost_before = self.block(process)
+            key = next(row["formatted"]["key"] for row in self.rows("vm_block")
+                       if row["formatted"]["key"]["tgid"] == process.pid)
+            owner = key["start_ns"], 0, 0, key["tgid"], key["dev"], 0, 4096
+            at_device, never, just_now = 0x1000, 0x2000, 0x3000
+            now_ns = time.monotonic_ns()
+            self.put(at_device, now_ns - 5 * 10**9, now_ns - 5 * 10**9, *owner)
+            self.put(never, now_ns - 31 * 10**9, 0, *owner)
+            self.put(just_now, now_ns, 0, *owner)
+            while {at_device, never} & self.requests():
+                self.assertLess(time.monotonic_ns(), now_ns + ENDED_WITHIN_S * 10**9)
+                time.sleep(0.1)
+            print(f"ended after {time.monotonic() - now_ns / 1e9:.1f} s")
+            self.assertIn(just_now, self.requests())
+            after, lost = self.block(process)
+        self.assertEqual(lost - lost_before, 1)
+        self.assertEqual(after["untimed_ops"] - before.get("untimed_ops", 0), 1)
+        self.assertEqual(after["read_ops"] - before["read_ops"], 1)
+        self.assertEqual(after["in_flight"], 0)
+
+    @staticmethod
+    def rows(name):
+        done = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pinned()[name]],
+                              capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    def requests(self):
+        """The keys of the map of requests."""
+        return {struct.unpack("<Q", bytes(int(byte, 16) for byte in row["key"]))[0]
+                for row in self.rows("requests")}
+
+    @staticmethod
+    def put(address, queued_ns, issued_ns, *rest):
+        """A struct vp_request, see bpf/records.h."""
+        key = struct.pack("<Q", address)
+        value = struct.pack("<QQQQQIIII", queued_ns, issued_ns, *rest)
+        subprocess.run(["bpftool", "map", "update", "pinned", pinned()["requests"],
+                        "key", *map(str, key), "value", *map(str, value)], check=True)
+
+
+if __name__ == "__main__":
+    agent_process.main(why_not)
