@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The few kernel types that are read, as partial structs: the loader finds where each member is in
- * the kernel that runs (CO-RE). Each says the kernels that it was checked on; a member that not all
- * of them have is asked for with bpf_core_field_exists. */
+ * the kernel that runs (CO-RE). Integers are unsigned: then it also finds out how wide they are
+ * (on_cpu and on_rq are no longer of 4 bytes in 7.3), while it refuses a signed one of another
+ * width. Each says the kernels that it was checked on; a member that not all of them have is asked
+ * for with bpf_core_field_exists. */
 #ifndef VIRTPULSE_BPF_KERNEL_H
 #define VIRTPULSE_BPF_KERNEL_H
 
@@ -20,7 +22,7 @@ struct cfs_rq {
     __u64 throttled_clock_self_time; /*   or 0; and how long they were before, of rq.clock */
     __u64 throttled_clock_pelt;      /* 5.19 - 6.18: the same for the whole queue, */
     __u64 throttled_clock_pelt_time; /*   of rq.clock_pelt less rq.lost_idle_time */
-    int throttle_count;              /* of this group and those above it */
+    unsigned int throttle_count;     /* of this group and those above it */
 } KERNEL_TYPE;
 
 /* A CPU's queue. `clock` is what sched_info's figures are differences of. */
@@ -73,11 +75,11 @@ struct task_struct {
     struct thread_info thread_info; /* with CONFIG_THREAD_INFO_IN_TASK */
     unsigned int __state;           /* `state` before 5.14 */
     unsigned int flags;
-    int on_cpu; /* with CONFIG_SMP */
-    int on_rq;
+    unsigned int on_cpu; /* with CONFIG_SMP */
+    unsigned int on_rq;
     bool throttled; /* since 6.18: its group's quota keeps this very task from running */
-    int pid;
-    int tgid;
+    unsigned int pid;
+    unsigned int tgid;
     __u64 start_boottime; /* since 5.5 */
     struct task_struct* group_leader;
     struct sched_entity se;
@@ -97,8 +99,8 @@ struct request_queue;
 struct blk_mq_ops;
 
 struct gendisk {
-    int major;
-    int first_minor;
+    unsigned int major;
+    unsigned int first_minor;
     struct request_queue* queue;
 } KERNEL_TYPE;
 
