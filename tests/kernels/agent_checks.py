@@ -1,21 +1,27 @@
 """The agent itself: that nothing is missing, and that one that is killed is followed by another."""
 
+import re
+
 from kernel_case import (CPU_PERCENT, FLUSHES, READ_SECTORS, SECTOR, WRITES, WRITTEN_SECTORS,
                          KernelCase, figure)
 
 
+# The agents to which nothing is refused, see `init`.
+RUNS = "first", "again"
+
+
 class Agent(KernelCase):
     def test_it_is_ebpf_and_nothing_is_missing(self):
-        for name, frames in self.boot.frames.items():
-            self.assertGreater(len(frames), 5, name)
-            for frame in frames:
+        for name in RUNS:
+            self.assertGreater(len(self.boot.frames[name]), 5, name)
+            for frame in self.boot.frames[name]:
                 self.assertEqual(frame["ext"]["source"], "ebpf", self.boot.logs[name])
                 self.assertNotIn("missing", frame["ext"])
         self.assertEqual(self.boot.words["agent-exit"], "0", self.boot.logs["again"])
 
     def test_nothing_found_no_place_and_no_completion_was_lost(self):
-        for name, frames in self.boot.frames.items():
-            cost = frames[-1]["ext"]["self"]
+        for name in RUNS:
+            cost = self.boot.frames[name][-1]["ext"]["self"]
             print(f"  {name}: {cost}")
             self.assertEqual(cost["update_failures"], 0)
             self.assertEqual(cost["lost_completions"], 0)
@@ -73,3 +79,25 @@ class Agent(KernelCase):
         pid = self.boot.machines["counted"]["writer"].pid
         for mark in ("resumed", "end"):
             self.assertNotIn(pid, [vm["ext"]["pid"] for vm in self.boot.seen[mark]["vms"]])
+
+    def test_a_refused_program_costs_its_own_figures(self):
+        """That it does so for all others is shown where nothing is emulated."""
+        for program, figures in (("vp_md_end_flush", "block_md_flush"), ("vp_getrq", "block_start"),
+                                 ("vp_kvm_exit", "kvm")):
+            with self.subTest(program):
+                frame = self.boot.frames[f"refused-{program}"][-1]
+                is_loaded = program in self.programs("again")
+                missing = frame["ext"].get("missing", {})
+                print(f"  {program}: {missing}")
+                self.assertEqual(frame["ext"]["source"], "ebpf")
+                self.assertEqual(missing.keys(), {figures} if is_loaded else set())
+                for reason in missing.values():
+                    self.assertTrue(reason.startswith(f"the kernel refused {program}: R0 !read_ok"))
+                self.assertNotIn(program, self.programs(f"refused-{program}"))
+                kvm = [vm for vm in frame["vms"] if "kvm" in vm["ext"]]
+                self.assertEqual(len(kvm), 0 if figures == "kvm" else 1)
+                self.assertTrue(any(vm["ext"]["block"] for vm in frame["vms"]))
+
+    def programs(self, run):
+        """Those that an agent had loaded, by its log."""
+        return re.search(r"programs loaded:(.*)", self.boot.logs[run]).group(1).split()
