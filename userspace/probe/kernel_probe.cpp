@@ -121,7 +121,9 @@ OrRefusal<> load_programs(virtpulse_bpf& skeleton) {
     }
     if (error == 0) return {};
     if (warnings.program().empty()) {
-        return Refusal{{}, system_error("cannot load the BPF object: " + warnings.first(), -error)};
+        return Refusal{
+            {},
+            {"cannot load the BPF object: " + refusal_reason(warnings.message(), -error), -error}};
     }
     return Refusal{warnings.program(), {refusal_reason(log.get(), -error), -error}};
 }

@@ -78,8 +78,13 @@ LibbpfWarnings::~LibbpfWarnings() {
 }
 
 void LibbpfWarnings::note(std::string_view message) {
-    if (const auto name = program_named(message); !name.empty()) program_ = name;
-    if (first_.empty()) first_ = one_line(message);
+    constexpr std::string_view prefix = "libbpf: ";
+    if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
+    const auto program = program_named(message);
+    if (!program.empty()) program_ = program;
+    if (message_.empty() || !program.empty() || message.starts_with("map '")) {
+        message_ = one_line(message);
+    }
 }
 
 }  // namespace virtpulse::agent

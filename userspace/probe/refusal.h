@@ -42,14 +42,14 @@ class LibbpfWarnings {
 
     // The program that the last warning that names one is about; empty where none did.
     [[nodiscard]] const std::string& program() const { return program_; }
-    // The first warning, in one line; the later ones tell its consequences.
-    [[nodiscard]] const std::string& first() const { return first_; }
+    // The last warning that names a program or a map, in one line; the first one where none does.
+    [[nodiscard]] const std::string& message() const { return message_; }
 
     void note(std::string_view message);
 
   private:
     std::string program_;
-    std::string first_;
+    std::string message_;
 };
 
 }  // namespace virtpulse::agent

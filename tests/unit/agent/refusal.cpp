@@ -45,11 +45,22 @@ TEST_CASE("a message of libbpf names its program, or none") {
     CHECK(program_named("prog 'vp_").empty());
 }
 
-TEST_CASE("of libbpf's warnings the first is told and the last that names a program is blamed") {
-    LibbpfWarnings warnings;
-    warnings.note("libbpf: prog 'vp_rq_issue': insn #3 accesses field incorrectly\n");
-    warnings.note("libbpf: prog 'vp_sched_switch': BPF program load failed: Invalid argument\n");
-    warnings.note("libbpf: failed to load object 'virtpulse_bpf'\n");
-    CHECK(warnings.program() == "vp_sched_switch");
-    CHECK(warnings.first() == "libbpf: prog 'vp_rq_issue': insn #3 accesses field incorrectly");
+TEST_CASE("of libbpf's warnings the last that names a program or a map counts") {
+    LibbpfWarnings programs;
+    programs.note("libbpf: prog 'vp_rq_issue': insn #3 accesses field incorrectly\n");
+    programs.note("libbpf: prog 'vp_sched_switch': BPF program load failed: Invalid argument\n");
+    programs.note("libbpf: failed to load object 'virtpulse_bpf'\n");
+    CHECK(programs.program() == "vp_sched_switch");
+    CHECK(programs.message() ==
+          "prog 'vp_sched_switch': BPF program load failed: Invalid argument");
+
+    LibbpfWarnings maps;
+    maps.note(
+        "libbpf: Error in bpf_create_map_xattr(cpus):Cannot allocate memory(-12). Retrying "
+        "without BTF.\n");
+    CHECK(maps.message().starts_with("Error in"));
+    maps.note("libbpf: map 'cpus': failed to create: Cannot allocate memory(-12)\n");
+    maps.note("libbpf: failed to load object 'virtpulse_bpf'\n");
+    CHECK(maps.program().empty());
+    CHECK(maps.message() == "map 'cpus': failed to create: Cannot allocate memory(-12)");
 }
