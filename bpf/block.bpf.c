@@ -294,21 +294,28 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     return 0;
 }
 
-/* Run by the agent for each request that has been at its device for a second or more: ends it if
- * the kernel has ended it and its completion was not seen. One that is slow is in flight for the
- * kernel too, and stays. By a system call and not by an iterator over the map, which some kernels
- * refuse.
+/* Run by the agent for each request that is overdue: at its device for a second, or queued for half
+ * a minute and never issued. Removes its entry unless an event has changed it since the agent
+ * looked, and ends a request whose completion was not seen: the kernel has freed it, or is about to
+ * use it again. A slow one is in flight for the kernel too, or on its way to the completion event,
+ * and stays. This is a system call and not an iterator over the map, as some kernels refuse those.
  */
 SEC("syscall")
 int vp_expire_request(struct vp_expiry* expiry) {
     const __u64 address = expiry->request;
     const struct vp_request* found = bpf_map_lookup_elem(&requests, &address);
-    if (!found || found->issued_ns != expiry->issued_ns) return 0; /* ended or reused since */
+    if (!found || found->queued_ns != expiry->queued_ns || found->issued_ns != expiry->issued_ns) {
+        return 0;
+    }
     const struct vp_request request = *found;
+    if (!request.issued_ns) { /* merged unseen, or its bio was */
+        bpf_map_delete_elem(&requests, &address);
+        return 0;
+    }
     struct request* rq = (struct request*)address;
     enum mq_rq_state state = MQ_RQ_IN_FLIGHT;
     if (bpf_core_field_exists(rq->state)) state = BPF_CORE_READ(rq, state);
-    if (state == MQ_RQ_IN_FLIGHT) return 0;
+    if (state != MQ_RQ_IDLE) return 0;
     bpf_map_delete_elem(&requests, &address);
     end_unseen(&request, bpf_ktime_get_ns());
     return 0;

@@ -255,10 +255,11 @@ VP_ASSERT(sizeof(struct vp_request) == 56);
 
 /* Argument of vp_expire_request: an entry of `requests` as the agent found it. */
 struct vp_expiry {
-    __u64 request;   /* its key */
-    __u64 issued_ns; /* not 0 */
+    __u64 request; /* its key */
+    __u64 queued_ns;
+    __u64 issued_ns;
 };
-VP_ASSERT(sizeof(struct vp_expiry) == 16);
+VP_ASSERT(sizeof(struct vp_expiry) == 24);
 
 /* Key of `vm_exits`. */
 struct vp_exit_key {

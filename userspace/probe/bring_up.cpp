@@ -61,6 +61,11 @@ Result<KernelSide> bring_up(const Root& root, ProgramPlan plan, const PinDirecto
                 spdlog::warn("the kernel refused the BPF program {}: {}", program, error.message);
             for (const auto& [figures, why] : plan.missing)
                 spdlog::warn("not available: {}: {}", figures, why);
+            if (pins != nullptr) {
+                const auto replaced = side->probe.replace_pins(*pins);
+                if (!replaced) spdlog::warn("{}", replaced.error().message);
+                pins->remove_other_versions();
+            }
             return std::move(*side);
         }
         // One that is no longer in the plan: nothing would change at the next try.

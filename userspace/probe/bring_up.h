@@ -19,9 +19,9 @@ struct KernelSide {
     std::size_t continued_vms = 0;       // whose counters were found pinned
 };
 
-// Loads the programs, puts right what is in pinned maps, and attaches them. A program that the
-// kernel refuses is left out with what cannot work without it, and is logged; an error where that
-// is one of the core. `pins`: null for maps of this process's own.
+// Loads the programs, reconciles pinned maps, and attaches the programs. A program that the kernel
+// refuses is left out with what cannot work without it, and is logged. An error where it is one of
+// the core; then pinned maps are as they were. `pins`: null for maps of this process's own.
 Result<KernelSide> bring_up(const Root& root, ProgramPlan plan, const PinDirectory* pins,
                             std::uint32_t most_culprits);
 

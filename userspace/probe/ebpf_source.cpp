@@ -70,7 +70,7 @@ class EbpfSource final : public VmSource {
     Result<void> read(SourceReport& report) override;
 
   private:
-    void report_vms(SourceReport& report, std::span<const VmUse> uses, bool has_waits);
+    void report_vms(SourceReport& report, std::span<const VmUse> uses, bool are_waits_read);
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
     void report_failures(SourceReport& report);
@@ -87,10 +87,11 @@ class EbpfSource final : public VmSource {
     HypervisorSearch search_;
     LateKvm late_kvm_;
     CpuSiblings siblings_;
-    bool has_waits_;
+    bool has_waits_;  // these three before missing_, into which the plan's is moved
     bool has_block_;
     bool has_kvm_;
     std::map<std::string, std::string> missing_;
+    std::string expiry_problem_;  // of the last time
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_;
     WatchedVms watched_;
@@ -146,9 +147,8 @@ Result<void> EbpfSource::housekeeping() {
     if (const auto now = steady_clock::now(); now >= last_expiry_ + every) {
         last_expiry_ = now;
         if (!has_block_) return {};
-        if (const auto expired = probe_.expire_requests(); !expired) {
-            missing_["block_expiry"] = expired.error().message;
-        }
+        const auto expired = probe_.expire_requests();
+        expiry_problem_ = expired ? std::string() : expired.error().message;
     }
     return {};
 }
@@ -185,11 +185,12 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report = {};
     report.vms = std::move(vms);  // what is there already is written over
     report.missing = missing_;
+    if (!expiry_problem_.empty()) report.missing.emplace("block_expiry", expiry_problem_);
     if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
     const auto uses = read_uses();
     if (!uses) return uses.error();
-    const bool has_waits = read_waits(report, *uses);
-    report_vms(report, *uses, has_waits);
+    const bool are_waits_read = read_waits(report, *uses);
+    report_vms(report, *uses, are_waits_read);
     report_block(report);
     report_kvm(report);
     report_vcpus();
@@ -199,7 +200,8 @@ Result<void> EbpfSource::read(SourceReport& report) {
 }
 
 // Of each watched VM all that its own record and those of its threads say.
-void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses, bool has_waits) {
+void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
+                            bool are_waits_read) {
     by_vm_.assign(uses.size(), nullptr);
     report.vms.resize(uses.size());  // they stay where they are
     std::size_t count = 0;
@@ -227,7 +229,9 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses, b
         counters.threads = vm.threads;
         counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
                                       vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
-        if (has_waits) {
+        counters.moves.reset();
+        if (are_waits_read) counters.moves = {waits_.waits(i).moves, waits_.waits(i).node_moves};
+        if (are_waits_read && has_waits_) {
             if (!counters.wait) counters.wait.emplace();
             watched->waits.advance(waits_.waits(i), waits_.culprits_of(vm.tgid), *counters.wait);
         } else {
@@ -253,11 +257,10 @@ void EbpfSource::report_failures(SourceReport& report) {
     }
 }
 
-// Whether they could be read.
+// Whether they could be read. Also where they are not reported, as their maps fill all the same.
 bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
-    if (!has_waits_) return false;
     const auto read = waits_.read(probe_, fold_, uses);
-    if (!read) report.missing["waits"] = read.error().message;
+    if (!read) report.missing.emplace("waits", read.error().message);
     return read.has_value();
 }
 
@@ -318,10 +321,11 @@ void EbpfSource::report_vcpus() {
         if (by_vm_[i] == nullptr) continue;
         VmCounters& vm = *by_vm_[i];
         vm.vcpu = vcpus.by_vm[i];
-        for (auto& vcpu : vm.vcpu) {
-            if (has_waits_) break;
-            vcpu.wait_p50_ns.reset();
-            vcpu.wait_p99_ns.reset();
+        if (!has_waits_) {
+            for (auto& vcpu : vm.vcpu) {
+                vcpu.wait_p50_ns.reset();
+                vcpu.wait_p99_ns.reset();
+            }
         }
         if (siblings_.empty()) continue;
         const auto count = on_shared_cores.find(static_cast<std::uint32_t>(vm.process.pid));
@@ -346,7 +350,6 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfS
     }
     auto side = bring_up(root, std::move(plan), pins ? &*pins : nullptr, settings.most_culprits);
     if (!side) return side.error();
-    if (pins) pins->remove_other_versions();
     if (settings.measure_programs) {
         if (const auto done = side->probe.measure_programs(); !done) return done.error();
     }

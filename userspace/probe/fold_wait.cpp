@@ -155,8 +155,6 @@ void WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culp
         wait.p50_ns = quantile_ns(counts_before, counts_, wait_scale, 0.5);
         wait.p99_ns = quantile_ns(counts_before, counts_, wait_scale, 0.99);
     }
-    result.moves = now.moves;
-    result.node_moves = now.node_moves;
 
     // Named only once it is known who they are.
     struct Candidate {

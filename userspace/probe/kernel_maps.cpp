@@ -155,26 +155,23 @@ void KernelProbe::clear_transient() {
 
 Result<void> KernelProbe::expire_requests() {
     using namespace std::chrono_literals;
-    // Longer than any queue: merged unseen, or its bio was. Were it issued yet, it would be known
-    // as any other request, by its cgroup.
-    constexpr std::chrono::nanoseconds never_issued_after = 30s;
-    // Leaves the handlers their time.
-    constexpr std::chrono::nanoseconds look_after = 1s;
+    constexpr std::chrono::nanoseconds overdue_at_device = 1s;  // leaves the handlers their time
+    // Longer than any queue. Should one be issued yet, it is known by its cgroup like any other.
+    constexpr std::chrono::nanoseconds overdue_in_queue = 30s;
 
     const bpf_map* const map = impl_->skeleton->maps.requests;
     if (auto read = read_rows(map, impl_->requests, impl_->request_rows); !read) return read;
     const auto now = std::chrono::steady_clock::now().time_since_epoch();  // CLOCK_MONOTONIC
-    const auto older_than = [now](std::uint64_t ns, std::chrono::nanoseconds age) {
-        return now - std::chrono::nanoseconds(ns) > age;
+    const auto is_overdue = [=](const vp_request& request) {
+        const auto passed = [now](std::uint64_t ns) { return now - std::chrono::nanoseconds(ns); };
+        return request.issued_ns != 0 ? passed(request.issued_ns) > overdue_at_device
+                                      : passed(request.queued_ns) > overdue_in_queue;
     };
     const int program = bpf_program__fd(impl_->skeleton->progs.vp_expire_request);
     for (const auto& [key, request] : impl_->request_rows) {
-        if (request.issued_ns == 0) {
-            if (older_than(request.queued_ns, never_issued_after)) {
-                bpf_map_delete_elem(impl_->fd(map), &key);
-            }
-        } else if (program >= 0 && older_than(request.issued_ns, look_after)) {
-            vp_expiry expiry{key, request.issued_ns};
+        if (!is_overdue(request)) continue;
+        if (program >= 0) {
+            vp_expiry expiry{key, request.queued_ns, request.issued_ns};
             bpf_test_run_opts options{};
             options.sz = sizeof options;
             options.ctx_in = &expiry;
@@ -182,6 +179,8 @@ Result<void> KernelProbe::expire_requests() {
             if (bpf_prog_test_run_opts(program, &options) != 0) {
                 return system_error("cannot run vp_expire_request");
             }
+        } else if (request.issued_ns == 0) {
+            bpf_map_delete_elem(impl_->fd(map), &key);  // so that the map does not fill
         }
     }
     return {};

@@ -4,11 +4,13 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "userspace/probe/kernel_probe_impl.h"
 
@@ -39,9 +41,14 @@ Result<void> run_iterator(bpf_link* link, std::string_view name) {
     return {};
 }
 
-// The verifier's log of one program at a time. As long as the kernel permits, as older ones keep
-// the beginning of a longer log and the reason is at its end; only what is written takes memory.
+// The verifier's log of one program at a time, of which only what is written takes memory. Far more
+// than a log of level 1 has: kernels before 6.4 cut a longer one at its end, where the reason is.
 constexpr std::size_t verifier_log_bytes = 16'000'000;
+
+std::string_view end_of(std::string_view log) {
+    constexpr std::size_t shown = 2000;
+    return log.substr(log.size() - std::min(log.size(), shown));
+}
 
 bool is_pinned(const virtpulse_bpf& skeleton, const bpf_map* map) {
     return map != skeleton.maps.thread_slots && map != skeleton.maps.cpus &&
@@ -53,35 +60,33 @@ MapShape shape_of(const bpf_map* map) {
             bpf_map__value_size(map), bpf_map__max_entries(map), bpf_map__map_flags(map)};
 }
 
-// Removes the pinned maps that cannot be ours, being of another shape, so that they are made anew.
-Result<void> remove_other_shapes(const virtpulse_bpf& skeleton, const PinDirectory& pins) {
-    const bpf_map* map = nullptr;
+// The maps whose pins are of another shape, so that they cannot be reused: none, `culprits` alone,
+// whose room is an option, or all of them, as their layouts belong together.
+Result<std::vector<bpf_map*>> maps_of_other_shape(const virtpulse_bpf& skeleton,
+                                                  const PinDirectory& pins) {
+    std::vector<bpf_map*> pinned_maps;
+    bool only_room = false;
+    bool any_other = false;
+    bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton.obj) {
         if (!is_pinned(skeleton, map)) continue;
-        const std::string name = bpf_map__name(map);
-        const auto pinned = pins.shape_of(name);
+        pinned_maps.push_back(map);
+        const auto pinned = pins.shape_of(bpf_map__name(map));
         if (!pinned) return pinned.error();
         MapShape wanted = shape_of(map);
         if (!*pinned || **pinned == wanted) continue;
-        if (map == skeleton.maps.culprits) {
-            wanted.max_entries = (*pinned)->max_entries;
-            if (**pinned == wanted) {
-                spdlog::info("the pairs in {} begin anew: there was room for {}, not {}", name,
-                             wanted.max_entries, bpf_map__max_entries(map));
-                pins.remove(name);
-                continue;
-            }
-        }
-        spdlog::warn("the pinned counters begin anew: {} is another version's", name);
-        pins.remove_all();
-        return {};
+        if (map == skeleton.maps.culprits) wanted.max_entries = (*pinned)->max_entries;
+        (**pinned == wanted ? only_room : any_other) = true;
     }
-    return {};
+    if (any_other) return pinned_maps;
+    if (only_room) return std::vector{skeleton.maps.culprits};
+    return std::vector<bpf_map*>{};
 }
 
 // What `plan` says, as far as it is decided before the kernel sees it.
-Result<void> prepare(virtpulse_bpf& skeleton, const ProgramPlan& plan, const PinDirectory* pins,
+Result<void> prepare(KernelProbe::Impl& impl, const ProgramPlan& plan, const PinDirectory* pins,
                      std::uint32_t most_culprits) {
+    const virtpulse_bpf& skeleton = *impl.skeleton;
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton.obj) {
         bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
@@ -94,13 +99,15 @@ Result<void> prepare(virtpulse_bpf& skeleton, const ProgramPlan& plan, const Pin
     skeleton.rodata->queued_is_seen = plan.queued_is_seen();
     bpf_map__set_autocreate(skeleton.maps.vcpus, plan.loads("vp_kvm_entry"));
     if (!pins) return {};
-    if (auto removed = remove_other_shapes(skeleton, *pins); !removed) return removed;
+    auto others = maps_of_other_shape(skeleton, *pins);
+    if (!others) return others.error();
+    impl.to_pin = std::move(*others);
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton.obj) {
-        if (!is_pinned(skeleton, map)) continue;
-        const std::string path = pins->path() + "/" + bpf_map__name(map);
-        if (const int error = bpf_map__set_pin_path(map, path.c_str())) {
-            return system_error("cannot pin " + path, -error);
+        if (!is_pinned(skeleton, map) || std::ranges::count(impl.to_pin, map) != 0) continue;
+        if (const int error =
+                bpf_map__set_pin_path(map, pins->path_of(bpf_map__name(map)).c_str())) {
+            return system_error("cannot pin " + pins->path_of(bpf_map__name(map)), -error);
         }
     }
     return {};
@@ -112,20 +119,18 @@ OrRefusal<> load_programs(virtpulse_bpf& skeleton) {
     log[0] = '\0';
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton.obj) {
-        bpf_program__set_log_buf(program, log.get(), verifier_log_bytes);
+        bpf_program__set_log_buf(program, log.get(), verifier_log_bytes);  // only used by the load
     }
     const LibbpfWarnings warnings;
     const int error = virtpulse_bpf__load(&skeleton);
-    bpf_object__for_each_program(program, skeleton.obj) {
-        bpf_program__set_log_buf(program, nullptr, 0);
-    }
     if (error == 0) return {};
+    if (log[0] != '\0') spdlog::debug("the verifier's log ends with:\n{}", end_of(log.get()));
     if (warnings.program().empty()) {
-        return Refusal{
-            {},
-            {"cannot load the BPF object: " + refusal_reason(warnings.message(), -error), -error}};
+        const auto reason = refusal_reason("", warnings.message(), -error);
+        return Refusal{{}, {"cannot load the BPF object: " + reason, -error}};
     }
-    return Refusal{warnings.program(), {refusal_reason(log.get(), -error), -error}};
+    return Refusal{warnings.program(),
+                   {refusal_reason(log.get(), warnings.message(), -error), -error}};
 }
 
 }  // namespace
@@ -144,7 +149,7 @@ OrRefusal<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirec
     auto impl = std::make_unique<Impl>();
     impl->skeleton.reset(virtpulse_bpf__open());
     if (!impl->skeleton) return Refusal{{}, system_error("cannot open the BPF object")};
-    const auto prepared = prepare(*impl->skeleton, plan, pins, most_culprits);
+    const auto prepared = prepare(*impl, plan, pins, most_culprits);
     if (!prepared) return Refusal{{}, prepared.error()};
     if (const auto loaded = load_programs(*impl->skeleton); !loaded) return loaded.error();
     auto threads = map_memory<vp_thread>(impl->skeleton->maps.threads);
@@ -163,13 +168,32 @@ OrRefusal<> KernelProbe::attach() {
         if (!program || !bpf_program__autoload(program)) continue;
         if (bpf_program__type(program) == BPF_PROG_TYPE_SYSCALL) continue;  // run by us
         Link link(bpf_program__attach(program));
-        if (!link) return Refusal{name, system_error("cannot be attached")};
+        if (!link) return Refusal{name, {"cannot be attached: " + errno_text(errno), errno}};
         if (name == "vp_adopt") {
             impl_->adopt = std::move(link);
         } else {
             impl_->links.push_back(std::move(link));
         }
     }
+    return {};
+}
+
+Result<void> KernelProbe::replace_pins(const PinDirectory& pins) {
+    if (impl_->to_pin.empty()) return {};
+    if (impl_->to_pin.size() == 1) {
+        spdlog::info("the pinned pairs start again from 0: their map has room for {} now",
+                     bpf_map__max_entries(impl_->to_pin.front()));
+    } else {
+        spdlog::warn("the pinned counters start again from 0: their maps had another layout");
+    }
+    for (bpf_map* map : impl_->to_pin) {
+        const std::string path = pins.path_of(bpf_map__name(map));
+        pins.remove(bpf_map__name(map));
+        if (const int error = bpf_map__pin(map, path.c_str())) {
+            return system_error("cannot pin " + path, -error);
+        }
+    }
+    impl_->to_pin.clear();
     return {};
 }
 

@@ -55,10 +55,8 @@ struct CulpritRow {
 class KernelProbe {
   public:
     // Loads what `plan` says; nothing is attached yet. With `pins` the maps are the pinned ones,
-    // made where they are not there; without, they are this process's own. Pinned maps of another
-    // shape than ours (from a build in between) are made anew, all of them; where only `culprits`
-    // has room for another number, that map alone. A load that is refused leaves pinned maps as
-    // they were.
+    // created where there are none; without, they are this process's own. Pinned maps of another
+    // shape than ours are left alone and ours created beside them, see replace_pins().
     static OrRefusal<KernelProbe> load(const ProgramPlan& plan, const PinDirectory* pins,
                                        std::uint32_t most_culprits = VP_MAX_CULPRITS);
 
@@ -69,6 +67,10 @@ class KernelProbe {
     // From here on the programs run; they stop when this object or the process ends. After a
     // refusal some do: this object is then of no more use.
     OrRefusal<> attach();
+
+    // Pins the maps that load() created beside pinned ones of another shape, in place of those:
+    // `culprits` where --most-culprits changed, or all of them.
+    Result<void> replace_pins(const PinDirectory& pins);
 
     // All rows as they are now. `rows` is reused.
     Result<void> read_vms(std::vector<VmRow>& rows);
@@ -128,8 +130,9 @@ class KernelProbe {
     // Ends requests whose completion was not seen, and forgets those that were never issued.
     Result<void> expire_requests();
 
-  private:
     struct Impl;
+
+  private:
     explicit KernelProbe(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

@@ -38,6 +38,7 @@ using Mapped = std::unique_ptr<Record, Unmap<Record>>;
 
 struct KernelProbe::Impl {
     Skeleton skeleton;
+    std::vector<bpf_map*> to_pin;  // in place of pinned maps of another shape
     Mapped<vp_thread> threads;
     Mapped<vp_wait> waits;
     std::vector<Link> links;  // after the skeleton, so that they go first

@@ -45,7 +45,7 @@ Result<std::optional<PinDirectory>> PinDirectory::acquire(const Root& root) {
 }
 
 Result<std::optional<MapShape>> PinDirectory::shape_of(const std::string& name) const {
-    const std::string pin = path_ + "/" + name;
+    const std::string pin = path_of(name);
     const Fd fd(bpf_obj_get(pin.c_str()));
     if (!fd && errno == ENOENT) return std::optional<MapShape>{};
     bpf_map_info info{};
@@ -59,13 +59,7 @@ Result<std::optional<MapShape>> PinDirectory::shape_of(const std::string& name) 
 
 void PinDirectory::remove(const std::string& name) const {
     std::error_code ignored;  // what stays in the way is refused when the map is to be pinned
-    fs::remove(path_ + "/" + name, ignored);
-}
-
-void PinDirectory::remove_all() const {
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(path_, ignored))
-        fs::remove(entry.path(), ignored);
+    fs::remove(path_of(name), ignored);
 }
 
 void PinDirectory::remove_other_versions() const {

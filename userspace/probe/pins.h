@@ -34,10 +34,11 @@ class PinDirectory {
     // Of the map that is pinned under this name; nothing where none is.
     [[nodiscard]] Result<std::optional<MapShape>> shape_of(const std::string& name) const;
 
-    // One map's pin, those of this version, those of all other versions. The map lives on where a
-    // program uses it.
+    // Where a map is pinned.
+    [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
+
+    // One map's pin; all pins of other versions. A map lives on while a program uses it.
     void remove(const std::string& name) const;
-    void remove_all() const;
     void remove_other_versions() const;
 
   private:

@@ -48,7 +48,7 @@ constexpr std::string_view no_block_start =
     "block I/O of a VM that shares its cgroup is counted only where the VM's own thread issues it";
 
 constexpr std::array losses{
-    GroupLoss{ProgramGroup::waits, "waits", ""},
+    GroupLoss{ProgramGroup::waits, "waits", "run_delay_ns can include sleep since Linux 6.12"},
     GroupLoss{ProgramGroup::late_threads, "late_threads",
               "threads that the kernel makes for a VM (io_uring, vhost) are counted up to 30 s "
               "late"},

@@ -45,8 +45,8 @@ struct ProgramPlan {
     // Why nothing can be loaded, in one line with the remedy; then the rest means nothing.
     std::optional<std::string> refusal;
     std::set<std::string, std::less<>> programs;
-    // Figures that cannot be had, and why: for `ext.missing`. An entry for each group that is left
-    // out and that this kernel would have a use for.
+    // Figures that are not available, and why: for `ext.missing`. One entry for each group left out
+    // that would apply on this kernel.
     std::map<std::string, std::string> missing;
     bool has_getrq = false;  // the kernel could have block_start_by_bio
 
@@ -62,8 +62,8 @@ struct ProgramPlan {
 ProgramPlan plan_programs(const KernelFacts& facts);
 
 // The plan without a program that the kernel refused after all, and without what cannot work
-// without it; something else takes its place where there is something. `reason` is the kernel's
-// own. A program of the core leaves a plan with a refusal.
+// without it. A substitute is loaded where one exists. `reason` is the kernel's own. Without a
+// program of the core the plan is a refusal.
 ProgramPlan without_refused(ProgramPlan plan, std::string_view program, std::string_view reason);
 
 }  // namespace virtpulse::agent

@@ -14,12 +14,10 @@
 namespace virtpulse::agent {
 namespace {
 
-constexpr std::size_t longest_reason = 200;
-
-// Lines that the verifier, or libbpf after it, adds to every log.
+// Lines that the verifier adds to every log.
 bool is_statistics(std::string_view line) {
-    constexpr std::array<std::string_view, 4> beginnings{"processed ", "verification time ",
-                                                         "stack depth ", "-- "};
+    constexpr std::array<std::string_view, 3> beginnings{"processed ", "verification time ",
+                                                         "stack depth "};
     return std::ranges::any_of(beginnings,
                                [&](std::string_view start) { return line.starts_with(start); });
 }
@@ -29,6 +27,17 @@ std::string one_line(std::string_view text) {
     std::ranges::replace_if(
         line, [](char c) { return c < ' ' || c > '~'; }, ' ');
     return line;
+}
+
+// Takes "prog 'NAME': " off the front of a message and returns the name; empty where there is none.
+std::string_view take_program(std::string_view& message) {
+    constexpr std::string_view before = "prog '";
+    constexpr std::string_view after = "': ";
+    const auto end = message.find(after);
+    if (!message.starts_with(before) || end == std::string_view::npos) return {};
+    const auto name = message.substr(before.size(), end - before.size());
+    message.remove_prefix(end + after.size());
+    return name;
 }
 
 // libbpf's callback has no argument of ours; it is called on the thread that called libbpf.
@@ -47,22 +56,23 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) 
 
 }  // namespace
 
-std::string refusal_reason(std::string_view verifier_log, int error) {
+std::string refusal_reason(std::string_view verifier_log, std::string_view warning, int error) {
     std::string_view reason;
     while (!verifier_log.empty()) {
         const auto line = trim(take_until(verifier_log, '\n'));
+        // Since 7.3 the reason is explained behind it, in some ten lines.
+        if (!reason.empty() && line.starts_with("Verification failed: ")) break;
         if (!line.empty() && !is_statistics(line)) reason = line;
     }
-    return reason.empty() ? std::generic_category().message(error) : one_line(reason);
+    // The kernel was asked: libbpf says no more than the errno.
+    if (reason.empty() && !warning.starts_with("BPF program load failed")) reason = warning;
+    return reason.empty() ? errno_text(error) : one_line(reason);
 }
 
-std::string_view program_named(std::string_view message) {
-    constexpr std::string_view before = "prog '";
-    const auto at = message.find(before);
-    if (at == std::string_view::npos) return {};
-    message.remove_prefix(at + before.size());
-    const auto end = message.find('\'');
-    return end == std::string_view::npos ? std::string_view{} : message.substr(0, end);
+std::string errno_text(int error) {
+    constexpr int enotsupp = 524;  // linux/errno.h, not for user space
+    return error == enotsupp ? "not supported by this kernel"
+                             : std::generic_category().message(error);
 }
 
 void quiet_libbpf() {
@@ -77,14 +87,20 @@ LibbpfWarnings::~LibbpfWarnings() {
     listening = nullptr;
 }
 
+// A load ends at the first program that fails, so the last program that is named is the one. But
+// libbpf 1.5 resolves fields, which can warn of programs that are none the worse for it, before it
+// creates the maps.
 void LibbpfWarnings::note(std::string_view message) {
     constexpr std::string_view prefix = "libbpf: ";
     if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
-    const auto program = program_named(message);
-    if (!program.empty()) program_ = program;
-    if (message_.empty() || !program.empty() || message.starts_with("map '")) {
-        message_ = one_line(message);
+    const bool is_of_map =
+        message.starts_with("map '") && message.find("failed to create") != std::string_view::npos;
+    const auto program = take_program(message);
+    if (is_of_map || (!program.empty() && program != program_)) {
+        program_ = program;
+        message_.clear();
     }
+    if (message_.empty()) message_ = one_line(message);
 }
 
 }  // namespace virtpulse::agent

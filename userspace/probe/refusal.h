@@ -1,8 +1,7 @@
 // What the kernel refuses of our programs, and what it and libbpf say about it.
 #pragma once
 
-#include <memory>
-#include <span>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -14,19 +13,24 @@ namespace virtpulse::agent {
 
 // Why the programs cannot be loaded or attached.
 struct Refusal {
-    std::string program;  // the one that the kernel refused; empty: another error, of none of them
+    std::string program;  // that the kernel refused; empty: the error is not about a program
     Error error;          // with the kernel's own reason in one line
 };
 
 template <class T = void>
 using OrRefusal = boost::system::result<T, Refusal>;
 
-// The kernel's reason in one line of at most 200 printable characters: the last line of the
-// verifier's log that is not one of its statistics; where there is none, what the errno means.
-std::string refusal_reason(std::string_view verifier_log, int error);
+// Of a reason, so that it and its consequences fit into the 255 bytes of a text in a frame.
+constexpr std::size_t longest_reason = 120;
 
-// The program that a message of libbpf is about: "prog 'vp_adopt': failed to …"; empty for none.
-std::string_view program_named(std::string_view message);
+// The kernel's reason in one line of printable characters: the last line of the verifier's log
+// before its statistics and explanations; else what libbpf warned about before it asked the kernel;
+// else what the errno means.
+std::string refusal_reason(std::string_view verifier_log, std::string_view warning, int error);
+
+// "Operation not permitted"; also of ENOTSUPP, which kernels return and the C library does not
+// know.
+std::string errno_text(int error);
 
 // Sends libbpf's own messages to our log, as debug messages.
 void quiet_libbpf();
@@ -40,9 +44,10 @@ class LibbpfWarnings {
     LibbpfWarnings& operator=(const LibbpfWarnings&) = delete;
     ~LibbpfWarnings();
 
-    // The program that the last warning that names one is about; empty where none did.
+    // The program that the load failed for; empty where it failed before it came to the programs.
     [[nodiscard]] const std::string& program() const { return program_; }
-    // The last warning that names a program or a map, in one line; the first one where none does.
+    // The first warning about that program, or else about a map that could not be created, or else
+    // of all: one line, without the program's name.
     [[nodiscard]] const std::string& message() const { return message_; }
 
     void note(std::string_view message);

@@ -229,10 +229,13 @@ void Sampler::say(const Domain& domain, steady_clock::time_point now, wire::Vm& 
     ext.smt_shared_vcpus_sampled = figures.smt_shared_vcpus_sampled;
     if (figures.wait) {
         ext.wait = figures.wait->wait;
-        ext.cpu_moves = figures.wait->moves;
-        ext.node_moves = figures.wait->node_moves;
     } else {
         ext.wait.reset();
+    }
+    if (figures.moves) {
+        ext.cpu_moves = figures.moves->cpu;
+        ext.node_moves = figures.moves->node;
+    } else {
         ext.cpu_moves.reset();
         ext.node_moves.reset();
     }

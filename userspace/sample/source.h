@@ -55,8 +55,12 @@ struct WaitCulprit {
 struct WaitCounters {
     wire::WaitExt wait;
     std::vector<WaitCulprit> culprits;
-    std::uint64_t moves = 0;
-    std::uint64_t node_moves = 0;
+};
+
+// How often a VM's threads were put on another CPU than before, and on one of another NUMA node.
+struct Moves {
+    std::uint64_t cpu = 0;
+    std::uint64_t node = 0;
 };
 
 // Cumulative counters of one VM process.
@@ -74,6 +78,7 @@ struct VmCounters {
     std::vector<BlockCulprit> block_ahead;  // since the agent began; the worst first on each device
     std::optional<wire::RoleExt> role;
     std::optional<WaitCounters> wait;
+    std::optional<Moves> moves;
     std::vector<wire::VcpuExt> vcpu;
     std::optional<std::uint64_t> smt_shared_vcpus_sampled;
 };

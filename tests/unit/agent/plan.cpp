@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tests/unit/agent/fake_tree.h"
+#include "userspace/probe/refusal.h"
 
 using namespace virtpulse::agent;
 
@@ -86,6 +87,19 @@ TEST_CASE("a program that the kernel refuses costs its own figures, with the ker
         CHECK(keys(left) == losses.at(program).figures);
         for (const auto& [figures, reason] : left.missing)
             CHECK(reason.starts_with(why));
+    }
+}
+
+TEST_CASE("the longest reason and what is lost fit into a frame's text") {
+    auto facts = everything();
+    facts.tracepoints.erase("block_getrq");
+    for (const auto& program : plan_programs(facts).programs) {
+        const auto left =
+            without_refused(plan_programs(facts), program, std::string(longest_reason, 'x'));
+        for (const auto& [figures, text] : left.missing) {
+            INFO(text);
+            CHECK(text.size() <= 255);
+        }
     }
 }
 
