@@ -124,3 +124,16 @@ class Block(KernelCase):
         culprit, ns = block["ahead"][0]
         self.assertEqual(culprit, flood)
         self.assertGreater(ns, 0.9 * sum(share for _, share in block["ahead"]))
+
+    def test_a_slow_request_is_in_flight_until_it_ends(self):
+        """While one is for more than a second, the agent asks the kernel about it (vp_expire_request)."""
+        pid = self.boot.machines["mapped"]["slow"].pid
+        blocks = [block for frame in self.boot.frames["again"] for vm in frame["vms"]
+                  if vm["ext"].get("pid") == pid
+                  for block in vm["ext"].get("block", []) if block["dev"] == "vdg"]
+        last = blocks[-1]
+        print(f"  slow: {last['read_ops']} reads, by latency {last['read_latency']}; in flight in "
+              f"{sum(block['in_flight'] == 1 for block in blocks)} of {len(blocks)} samples")
+        # The bucket of the longest begins at 2^30 ns or later: the agent has asked about it.
+        self.assertGreater(len(last["read_latency"]), 19)
+        self.assertNotIn("untimed_ops", last)

@@ -14,7 +14,8 @@ from lab.daemons import program
 from lab.initramfs import Archive
 from lab.kernel import cloud_kernel
 
-DISKS = 6  # vda and so on
+DISKS = 7  # vda and so on
+SLOW_DISK = 6  # vdg: 4096 bytes take four seconds
 DISK_BYTES = 64 << 20
 # KVM's nested guest wants an AMD CPU, and on one of these the kernel believes that two CPUs are of
 # one core only with "topoext", which the emulator has not got, or says it has not.
@@ -101,7 +102,8 @@ def boot(series, say=print):
             disk = directory / f"disk{number}"
             with open(disk, "wb") as file:
                 file.truncate(DISK_BYTES)
-            command += ["-drive", f"file={disk},format=raw,if=virtio,cache=writeback"]
+            slow = ",throttling.bps-total=1024" if number == SLOW_DISK else ""
+            command += ["-drive", f"file={disk},format=raw,if=virtio,cache=writeback{slow}"]
         started = time.monotonic()
         log = BINARIES.parent / f"kernel-{series}.log"
         with open(log, "wb") as console:

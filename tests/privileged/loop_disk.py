@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 from agent_process import BINARIES
 
@@ -19,6 +20,17 @@ def diskstats(disk):
             return {"read_ops": int(fields[3]), "read_ms": int(fields[6]),
                     "write_ops": int(fields[7]), "write_ms": int(fields[10])}
     raise AssertionError(f"no {disk} in /proc/diskstats")
+
+
+def umount(where, patience_s=10):
+    """Where udev runs it may look at a loop device that is being detached, which then stays for a moment."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        done = subprocess.run(["umount", where], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.1)
 
 
 class LoopDisk:
@@ -70,7 +82,7 @@ class FreezableDisk(LoopDisk):
             self._where = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
             subprocess.run(["mkfs.ext4", "-q", below.device], check=True)
             subprocess.run(["mount", below.device, self._where], check=True)
-            stack.callback(subprocess.run, ["umount", self._where], check=True)
+            stack.callback(umount, self._where)
             self._size = DISK_BYTES // 4
             # Direct I/O of an ext4 file does not wait while its file system is frozen.
             self._direct_io = False
