@@ -81,7 +81,7 @@ class Agent(KernelCase):
             self.assertNotIn(pid, [vm["ext"]["pid"] for vm in self.boot.seen[mark]["vms"]])
 
     def test_a_refused_program_costs_its_own_figures(self):
-        """The other programs are refused in tests/privileged. These machines run meanwhile."""
+        """tests/privileged refuses the other programs. The machines run while a program is refused."""
         for program, figures in (("vp_md_end_flush", "block_md_flush"), ("vp_getrq", "block_start"),
                                  ("vp_kvm_exit", "kvm")):
             with self.subTest(program):

@@ -168,7 +168,9 @@ OrRefusal<> KernelProbe::attach() {
         if (!program || !bpf_program__autoload(program)) continue;
         if (bpf_program__type(program) == BPF_PROG_TYPE_SYSCALL) continue;  // run by us
         Link link(bpf_program__attach(program));
-        if (!link) return Refusal{name, {"cannot be attached: " + errno_text(errno), errno}};
+        if (const int error = errno; !link) {
+            return Refusal{name, {"cannot be attached: " + errno_text(error), error}};
+        }
         if (name == "vp_adopt") {
             impl_->adopt = std::move(link);
         } else {

@@ -80,7 +80,7 @@ TEST_CASE("a map that cannot be created is named, and no program that was warned
     CHECK(warnings.message() == "map 'cpus': failed to create: Cannot allocate memory(-12)");
 }
 
-TEST_CASE("of warnings that name nothing the first is told") {
+TEST_CASE("where no warning names a program or map, the first one counts") {
     LibbpfWarnings warnings;
     warnings.note("libbpf: failed to find valid kernel BTF\n");
     warnings.note("libbpf: failed to load object 'virtpulse_bpf'\n");
