@@ -298,8 +298,7 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
  * a minute and never issued. Removes its entry unless an event has changed it since the agent
  * looked, and ends a request whose completion was not seen: the kernel has freed it, or is about to
  * use it again. A slow one is in flight for the kernel too, or on its way to the completion event,
- * and stays. This is a system call and not an iterator over the map, as some kernels refuse those.
- */
+ * and stays. The agent names the request, as some kernels refuse iterators over a map. */
 SEC("syscall")
 int vp_expire_request(struct vp_expiry* expiry) {
     const __u64 address = expiry->request;

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import struct
@@ -289,6 +290,20 @@ def percent_off(value, truth):
 def pinned(top=PINS):
     """The pinned maps, by name."""
     return {path.name: path for path in top.rglob("*") if path.is_file()}
+
+
+def bpftool(*words):
+    """What bpftool says, from JSON."""
+    program = shutil.which("bpftool", path="/usr/sbin:/sbin:/usr/bin")
+    done = subprocess.run([program, "--json", *map(str, words)], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def rows_of(name):
+    """The rows of a pinned map whose types bpftool knows: [{"key": …, "value": …}]."""
+    return [row.get("formatted", row) for row in bpftool("map", "dump", "pinned", pinned()[name])]
 
 
 def unpin():

@@ -103,10 +103,16 @@ class FreezableDisk(LoopDisk):
             subprocess.run(["fsfreeze", "--unfreeze", self._where], check=True)
 
 
+def found_in(sample, pid, disk):
+    """(a VM's counters on a disk, the VM) in a sample; None where it has none."""
+    return next(((block, vm) for vm in sample.vms if vm["ext"].get("pid") == pid
+                 for block in vm["ext"].get("block", []) if block["dev"] == disk), None)
+
+
 def block_of(sample, pid, disk):
     """A VM's counters on a disk in a sample; None where it has none."""
-    return next((block for vm in sample.vms if vm["ext"].get("pid") == pid
-                 for block in vm["ext"].get("block", []) if block["dev"] == disk), None)
+    found = found_in(sample, pid, disk)
+    return found[0] if found else None
 
 
 def why_not():

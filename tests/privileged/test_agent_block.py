@@ -7,7 +7,7 @@ import unittest
 
 import agent_process
 from agent_process import BINARIES, Agent
-from loop_disk import LoopDisk, diskstats, why_not
+from loop_disk import LoopDisk, diskstats, found_in, why_not
 
 TIME_PERCENT = 1
 # The kernel's clock of a request goes on a little after the event that ours ends with: 7 us of 1200 as
@@ -28,9 +28,7 @@ class BlockTest(unittest.TestCase):
         cls.agent.samples.first(lambda sample: sample.number > 1)
 
     def found_in(self, sample, pid):
-        """(the VM's counters on the disk, the VM); None where it has none."""
-        return next(((block, vm) for vm in sample.vms if vm["ext"].get("pid") == pid
-                     for block in vm["ext"].get("block", []) if block["dev"] == self.disk), None)
+        return found_in(sample, pid, self.disk)
 
     def sample(self, pid, after=None):
         """The first one after `after` (now) that has counters of the VM on the disk."""

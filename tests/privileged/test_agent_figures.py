@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import threading
@@ -20,6 +19,7 @@ from agent_process import (
     NAME,
     PINS,
     Agent,
+    bpftool,
     fake_qemu,
     percent_off,
     pinned,
@@ -349,27 +349,19 @@ class FiguresTest(unittest.TestCase):
         pins = pinned()
         self.assertEqual(pins.keys(), MAPS.keys())
         for name, (struct, member) in MAPS.items():
-            entries = self.bpftool("map", "dump", "pinned", pins[name])
+            entries = bpftool("map", "dump", "pinned", pins[name])
             if entries:
                 value = entries[0].get("formatted", entries[0])["value"]
                 self.assertIn(member, value, f"{name}: {value}")
-            shown = self.bpftool("map", "show", "pinned", pins[name])
-            types = self.bpftool("btf", "dump", "id", shown["btf_id"])["types"]
+            shown = bpftool("map", "show", "pinned", pins[name])
+            types = bpftool("btf", "dump", "id", shown["btf_id"])["types"]
             named = [each for each in types if each["name"] == struct and each["kind"] == "STRUCT"]
             self.assertEqual(len(named), 1, f"{name} has no {struct} in its BTF")
             self.assertIn(member, [each["name"] for each in named[0]["members"]])
             print(f"{name}: {len(entries)} entries of {struct}, by name")
-        vms = self.bpftool("map", "dump", "pinned", pins["vms"])
+        vms = bpftool("map", "dump", "pinned", pins["vms"])
         keys = [each.get("formatted", each)["key"] for each in vms]
         self.assertLessEqual(set(self.pids.values()), set(keys))
-
-    def bpftool(self, *words):
-        command = [shutil.which("bpftool", path="/usr/sbin:/sbin:/usr/bin"), "--json", *words]
-        done = subprocess.run(
-            [str(word) for word in command], capture_output=True, text=True, check=False
-        )
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        return json.loads(done.stdout)
 
     def test_8_block_counters_go_on_after_a_kill(self):
         name = self.direct.name

@@ -2,7 +2,6 @@
 that comes back with its uuid; and a thousand that come and go beside one that stays."""
 
 import contextlib
-import json
 import os
 import pathlib
 import subprocess
@@ -17,8 +16,8 @@ from agent_process import (
     Agent,
     fake_qemu,
     percent_off,
-    pinned,
     process_clock_ns,
+    rows_of,
     schedstats_ns,
     stopped,
     threads_of,
@@ -38,12 +37,6 @@ OWNED = {
     "requests": lambda row: [row["value"]["tgid"]],
     "threads": lambda row: [row["value"]["tgid"]] if row["value"]["tid"] else [],
 }
-
-
-def rows_of(name):
-    done = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pinned()[name]],
-                          capture_output=True, check=True)
-    return [row["formatted"] for row in json.loads(done.stdout)]
 
 
 class OddVmsTest(unittest.TestCase):

@@ -2,7 +2,6 @@
 others, says which and why, and keeps the pinned counters."""
 
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from agent_process import (
     NAME,
     PINS,
     Agent,
+    bpftool,
     fake_qemu,
     percent_off,
     pinned,
@@ -274,8 +274,8 @@ class KeptTest(unittest.TestCase):
     def test_maps_of_another_layout_are_replaced_by_an_agent_that_counts(self):
         vms = pinned()["vms"]
         vms.unlink()
-        subprocess.run(["bpftool", "map", "create", vms, "type", "hash", "key", "4", "value", "8",
-                        "entries", "16", "name", "vms"], check=True)
+        bpftool("map", "create", vms, "type", "hash", "key", 4, "value", 8, "entries", 16, "name",
+                "vms")
         pins = self.map_ids()
         self.run_agent(environment=refusing("vp_adopt"), source="proc")
         self.run_agent("--most-culprits", 4096, environment=refusing("vp_adopt", how="attach"),
@@ -292,12 +292,8 @@ class KeptTest(unittest.TestCase):
     @staticmethod
     def map_ids():
         """{name of the pin: the kernel's number of the map}"""
-        ids = {}
-        for name, path in pinned().items():
-            done = subprocess.run(["bpftool", "-j", "map", "show", "pinned", path],
-                                  capture_output=True, text=True, check=True)
-            ids[name] = json.loads(done.stdout)["id"]
-        return ids
+        return {name: bpftool("map", "show", "pinned", path)["id"]
+                for name, path in pinned().items()}
 
 
 if __name__ == "__main__":

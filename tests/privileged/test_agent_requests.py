@@ -1,13 +1,11 @@
 """Block requests that take long, and those whose end no event tells of."""
 
-import json
 import struct
-import subprocess
 import time
 import unittest
 
 import agent_process
-from agent_process import Agent, pinned, stopped
+from agent_process import Agent, bpftool, pinned, rows_of, stopped
 from loop_disk import FreezableDisk, block_of, why_not
 
 # The agent looks for them each second while any request is in flight, else each ten.
@@ -71,8 +69,8 @@ class RequestsTest(unittest.TestCase):
             with stopped(process.pid):
                 time.sleep(0.05)  # what is at the disk ends
                 _, before, lost_before = self.sample(process)
-                key = next(row["formatted"]["key"] for row in self.rows("vm_block")
-                           if row["formatted"]["key"]["tgid"] == process.pid)
+                key = next(row["key"] for row in rows_of("vm_block")
+                           if row["key"]["tgid"] == process.pid)
                 owner = key["start_ns"], 0, 0, key["tgid"], key["dev"], 0, 4096
                 at_device, never, not_due = 0x1000, 0x2000, 0x3000
                 now_ns = time.monotonic_ns()
@@ -91,23 +89,16 @@ class RequestsTest(unittest.TestCase):
         self.assertEqual(after["in_flight"], 0)
 
     @staticmethod
-    def rows(name):
-        done = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pinned()[name]],
-                              capture_output=True, text=True, check=True)
-        return json.loads(done.stdout)
-
-    def requests(self):
+    def requests():
         """The keys of the map of requests."""
-        return {struct.unpack("<Q", bytes(int(byte, 16) for byte in row["key"]))[0]
-                for row in self.rows("requests")}
+        return {row["key"] for row in rows_of("requests")}
 
     @staticmethod
     def put(address, queued_ns, issued_ns, *rest):
         """A struct vp_request, see bpf/records.h."""
         key = struct.pack("<Q", address)
         value = struct.pack("<QQQQQIIII", queued_ns, issued_ns, *rest)
-        subprocess.run(["bpftool", "map", "update", "pinned", pinned()["requests"],
-                        "key", *map(str, key), "value", *map(str, value)], check=True)
+        bpftool("map", "update", "pinned", pinned()["requests"], "key", *key, "value", *value)
 
 
 if __name__ == "__main__":

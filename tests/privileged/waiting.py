@@ -1,10 +1,8 @@
 """What tests of waiting for a CPU hold the agent against: the kernel's figures of those that ran, and
 all rows of the agent's map of who had it."""
 
-import json
 import os
 import pathlib
-import subprocess
 
 import agent_process
 from agent_process import schedstat, threads_of
@@ -16,14 +14,9 @@ TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 def charged_rows(victim):
     """{pid of the VM, or name of the process, that had the CPU: ns}: all rows of the map, where a
     frame has the worst alone."""
-    done = subprocess.run(
-        ["bpftool", "-j", "map", "dump", "pinned", agent_process.pinned()["culprits"]],
-        capture_output=True, check=True,
-    )
-    rows = [row["formatted"] for row in json.loads(done.stdout)]
     return {
         row["key"]["tgid"] or row["key"]["comm"]: row["value"]["ns"]
-        for row in rows
+        for row in agent_process.rows_of("culprits")
         if row["key"]["victim"] == victim
     }
 

@@ -52,8 +52,6 @@ class EbpfSource final : public VmSource {
           search_(std::move(search)),
           late_kvm_(root_),
           siblings_(read_cpu_siblings(root_)),
-          has_waits_(!side.plan.missing.contains("waits")),
-          has_block_(!side.plan.missing.contains("block")),
           has_kvm_(side.plan.loads("vp_kvm_entry")),
           missing_(std::move(side.plan.missing)),
           measure_programs_(measure_programs),
@@ -87,11 +85,9 @@ class EbpfSource final : public VmSource {
     HypervisorSearch search_;
     LateKvm late_kvm_;
     CpuSiblings siblings_;
-    bool has_waits_;  // these three before missing_, into which the plan's is moved
-    bool has_block_;
     bool has_kvm_;
-    std::map<std::string, std::string> missing_;
-    std::string expiry_problem_;  // of the last time
+    std::map<std::string, std::string> missing_;  // for as long as this agent runs
+    std::string expiry_problem_;                  // of the last time
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_;
     WatchedVms watched_;
@@ -146,7 +142,7 @@ Result<void> EbpfSource::housekeeping() {
     const auto every = block_.any_in_flight() ? expire_every_in_flight : expire_every;
     if (const auto now = steady_clock::now(); now >= last_expiry_ + every) {
         last_expiry_ = now;
-        if (!has_block_) return {};
+        if (missing_.contains("block")) return {};
         const auto expired = probe_.expire_requests();
         expiry_problem_ = expired ? std::string() : expired.error().message;
     }
@@ -202,6 +198,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
 // Of each watched VM all that its own record and those of its threads say.
 void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
                             bool are_waits_read) {
+    const bool has_waits = are_waits_read && !missing_.contains("waits");
     by_vm_.assign(uses.size(), nullptr);
     report.vms.resize(uses.size());  // they stay where they are
     std::size_t count = 0;
@@ -231,7 +228,7 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
                                       vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
         counters.moves.reset();
         if (are_waits_read) counters.moves = {waits_.waits(i).moves, waits_.waits(i).node_moves};
-        if (are_waits_read && has_waits_) {
+        if (has_waits) {
             if (!counters.wait) counters.wait.emplace();
             watched->waits.advance(waits_.waits(i), waits_.culprits_of(vm.tgid), *counters.wait);
         } else {
@@ -280,7 +277,7 @@ void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> us
 }
 
 void EbpfSource::report_block(SourceReport& report) {
-    if (!has_block_) return;
+    if (missing_.contains("block")) return;
     const auto read = block_.read(probe_, VmIndex(fold_, by_vm_), report.vms);
     if (!read) report.missing["block"] = read.error().message;
 }
@@ -316,12 +313,13 @@ void EbpfSource::report_vcpus() {
             const auto comm = read_short_file(task_file(root_, tgid, tid, "comm"), buffer_);
             return comm ? vcpu_number(trim(*comm)) : std::nullopt;
         });
+    const bool has_waits = !missing_.contains("waits");
     const auto on_shared_cores = count_on_shared_cores(vcpus.ran, siblings_);
     for (std::size_t i = 0; i < by_vm_.size(); ++i) {
         if (by_vm_[i] == nullptr) continue;
         VmCounters& vm = *by_vm_[i];
         vm.vcpu = vcpus.by_vm[i];
-        if (!has_waits_) {
+        if (!has_waits) {
             for (auto& vcpu : vm.vcpu) {
                 vcpu.wait_p50_ns.reset();
                 vcpu.wait_p99_ns.reset();

@@ -83,10 +83,10 @@ Result<std::vector<bpf_map*>> maps_of_other_shape(const virtpulse_bpf& skeleton,
     return std::vector<bpf_map*>{};
 }
 
-// What `plan` says, as far as it is decided before the kernel sees it.
-Result<void> prepare(KernelProbe::Impl& impl, const ProgramPlan& plan, const PinDirectory* pins,
-                     std::uint32_t most_culprits) {
-    const virtpulse_bpf& skeleton = *impl.skeleton;
+// What `plan` says, as far as it is decided before the kernel sees it. The maps that are to be
+// pinned only once the programs run, see replace_pins().
+Result<std::vector<bpf_map*>> prepare(const virtpulse_bpf& skeleton, const ProgramPlan& plan,
+                                      const PinDirectory* pins, std::uint32_t most_culprits) {
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton.obj) {
         bpf_program__set_autoload(program, plan.loads(bpf_program__name(program)));
@@ -98,19 +98,18 @@ Result<void> prepare(KernelProbe::Impl& impl, const ProgramPlan& plan, const Pin
     skeleton.rodata->queued_by_bio = plan.queued_by_bio();
     skeleton.rodata->queued_is_seen = plan.queued_is_seen();
     bpf_map__set_autocreate(skeleton.maps.vcpus, plan.loads("vp_kvm_entry"));
-    if (!pins) return {};
-    auto others = maps_of_other_shape(skeleton, *pins);
-    if (!others) return others.error();
-    impl.to_pin = std::move(*others);
+    if (!pins) return std::vector<bpf_map*>{};
+    auto to_pin = maps_of_other_shape(skeleton, *pins);
+    if (!to_pin) return to_pin;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton.obj) {
-        if (!is_pinned(skeleton, map) || std::ranges::count(impl.to_pin, map) != 0) continue;
+        if (!is_pinned(skeleton, map) || std::ranges::count(*to_pin, map) != 0) continue;
         if (const int error =
                 bpf_map__set_pin_path(map, pins->path_of(bpf_map__name(map)).c_str())) {
             return system_error("cannot pin " + pins->path_of(bpf_map__name(map)), -error);
         }
     }
-    return {};
+    return to_pin;
 }
 
 // Shows the programs to the kernel.
@@ -149,8 +148,9 @@ OrRefusal<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirec
     auto impl = std::make_unique<Impl>();
     impl->skeleton.reset(virtpulse_bpf__open());
     if (!impl->skeleton) return Refusal{{}, system_error("cannot open the BPF object")};
-    const auto prepared = prepare(*impl, plan, pins, most_culprits);
-    if (!prepared) return Refusal{{}, prepared.error()};
+    auto to_pin = prepare(*impl->skeleton, plan, pins, most_culprits);
+    if (!to_pin) return Refusal{{}, to_pin.error()};
+    impl->to_pin = std::move(*to_pin);
     if (const auto loaded = load_programs(*impl->skeleton); !loaded) return loaded.error();
     auto threads = map_memory<vp_thread>(impl->skeleton->maps.threads);
     if (!threads) return Refusal{{}, threads.error()};

@@ -130,9 +130,8 @@ class KernelProbe {
     // Ends requests whose completion was not seen, and forgets those that were never issued.
     Result<void> expire_requests();
 
-    struct Impl;
-
   private:
+    struct Impl;
     explicit KernelProbe(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
