@@ -72,19 +72,38 @@ describe("with a store", () => {
       .catch(async (error) => { throw new Error(`${error.message}: ${mean} in ${await words()}`); });
     assert.equal(await panel.locator("canvas").count(), 1, "without sensors there is no chart of temperatures");
     // Dragging zooms, and the range is in the address.
-    await panel.locator(".u-over").scrollIntoViewIfNeeded();
-    const over = await panel.locator(".u-over").boundingBox();
-    await page.mouse.move(over.x + over.width * 0.25, over.y + 60);
-    await page.mouse.down();
-    await page.mouse.move(over.x + over.width * 0.85, over.y + 60, { steps: 4 });
-    // The selection is what the last move that the page saw made it: once it is where the pointer is, the button goes up.
     const wide = () => panel.locator(".u-select").evaluate((selection) => selection.getBoundingClientRect().width / selection.parentElement.getBoundingClientRect().width);
-    let moves = 0;
-    await until("the selection follows the pointer", async () => {
-      await page.mouse.move(over.x + over.width * 0.85 - (moves++ % 2), over.y + 60);
-      return Math.abs(await wide() - 0.6) < 0.01;
-    }).catch(async (error) => { throw new Error(`${error.message}: ${await wide()} of the chart after ${moves} moves`); });
-    await page.mouse.up();
+    // Whether the selection is where the pointer is. On busy machines it once in a while ends at the chart's edge, for a reason
+    // that is not known: then what the page saw is told, and the page is loaded and dragged in once more.
+    const drag = async () => {
+      await panel.locator(".u-over").scrollIntoViewIfNeeded();
+      await page.evaluate(() => {
+        window.seen = [];
+        for (const kind of ["mousemove", "mousedown", "resize", "scroll"]) window.addEventListener(kind, (event) => {
+          const { left, width } = document.querySelector(".u-over").getBoundingClientRect();
+          window.seen.push(`${kind} at ${event.clientX}, chart ${left}+${width}`);
+        }, true);
+      });
+      const over = await panel.locator(".u-over").boundingBox();
+      await page.mouse.move(over.x + over.width * 0.25, over.y + 60);
+      await page.mouse.down();
+      await page.mouse.move(over.x + over.width * 0.85, over.y + 60, { steps: 4 });
+      let moves = 0;
+      const follows = await until("the selection follows the pointer", async () => {
+        await page.mouse.move(over.x + over.width * 0.85 - (moves++ % 2), over.y + 60);
+        return Math.abs(await wide() - 0.6) < 0.01;
+      }, 2).catch(() => false);
+      if (!follows) console.log(`${await wide()} of the chart is selected; measured ${JSON.stringify(over)}; ${JSON.stringify((await page.evaluate(() => window.seen)).slice(0, 10))}`);
+      await page.mouse.up();
+      return follows;
+    };
+    let drags = 1;
+    for (; !await drag(); drags++) {
+      assert.ok(drags < 4, "the selection follows the pointer");
+      await page.goto(`${product.url}#/host/alpha.example?span=60&end=${second}`);
+      await page.reload();
+      await until("the chart is there again", async () => /CPU \d/.test(await words()));
+    }
     await page.waitForURL(/span=3[0-9]&end=\d+/);
     await page.goBack();
     await page.waitForURL(new RegExp(`span=60&end=${second}`));

@@ -302,8 +302,10 @@ def bpftool(*words):
 
 
 def rows_of(name):
-    """The rows of a pinned map whose types bpftool knows: [{"key": …, "value": …}]."""
-    return [row.get("formatted", row) for row in bpftool("map", "dump", "pinned", pinned()[name])]
+    """The rows of a pinned map, with named fields: [{"key": …, "value": …}]. One that went while bpftool
+    read the map has an error for a value, and is left out."""
+    rows = bpftool("map", "dump", "pinned", pinned()[name])
+    return [row["formatted"] for row in rows if "error" not in row["value"]]
 
 
 def unpin():
