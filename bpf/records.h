@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define VP_LAYOUT_VERSION 3
+#define VP_LAYOUT_VERSION 4
 
 /* 1000 VMs with 12 threads each fill 37 % of the table, where a search of 16 places all but never
  * fails (it is counted when it does). 32768 records of 64 bytes: 2 MiB. A power of two. */
