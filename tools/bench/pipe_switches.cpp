@@ -1,10 +1,16 @@
-// pipe-switches: two threads on one CPU that hand a byte to and fro through pipes: two context
-// switches and two wake-ups a round trip, and next to nothing else.
+// pipe-switches: tasks on one CPU that hand it to each other, and do next to nothing else. Two
+// threads that pass a byte to and fro through pipes; or, with PIPE_FROM and PIPE_TO, one of several
+// processes that pass it round; or, with PIPE_YIELD, a task that gives up the CPU to whoever waits.
 //
 // PIPE_SWITCHES=N  round trips
 // PIPE_CPU=C       the CPU, as far as it may be used
+// PIPE_FROM=FIFO   where this process gets the byte,
+// PIPE_TO=FIFO     and where it passes it on
+// PIPE_BEGINS=1    it has the byte first
+// PIPE_YIELD=1     sched_yield() in place of pipes
 // Not on the command line, which may have to be a qemu's: run under a qemu's name it is a virtual
-// machine to the agent, and one of its threads is called as a vCPU is.
+// machine to the agent, and the thread that passes the byte on is called as a vCPU is.
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -15,10 +21,12 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/fd.h"
 #include "tools/load/arguments.h"
 
 namespace {
 
+using virtpulse::Fd;
 using virtpulse::Result;
 using virtpulse::load::number_between;
 
@@ -48,6 +56,41 @@ int fail(const char* what) {
     return 1;
 }
 
+void name_as_vcpu() {
+    pthread_setname_np(pthread_self(), "CPU 0/TCG");
+}
+
+bool between_threads(unsigned trips) {
+    std::array<std::array<int, 2>, 2> pipes{};
+    for (auto& both : pipes) {
+        if (pipe(both.data()) != 0) return false;
+    }
+    bool other_done = false;
+    std::thread other([&] {
+        name_as_vcpu();
+        other_done = pass_on({pipes[0][0], pipes[1][1]}, trips, false);
+    });
+    const bool done = pass_on({pipes[1][0], pipes[0][1]}, trips, true);
+    other.join();
+    return done && other_done;
+}
+
+// Opened to read and write: so neither waits for the process at the other end.
+bool between_processes(const char* from_path, const char* to_path, unsigned trips) {
+    name_as_vcpu();
+    const Fd from(open(from_path, O_RDWR | O_CLOEXEC));
+    const Fd to(open(to_path, O_RDWR | O_CLOEXEC));
+    return from && to &&
+           pass_on({from.get(), to.get()}, trips, std::getenv("PIPE_BEGINS") != nullptr);
+}
+
+bool by_yielding(unsigned trips) {
+    name_as_vcpu();
+    for (unsigned i = 0; i < trips; ++i)
+        sched_yield();
+    return true;
+}
+
 }  // namespace
 
 int main() {
@@ -62,19 +105,13 @@ int main() {
     CPU_ZERO(&only);
     CPU_SET(*cpu, &only);
     if (sched_setaffinity(0, sizeof only, &only) != 0) return fail("cannot go to PIPE_CPU");
-    std::array<std::array<int, 2>, 2> pipes{};
-    for (auto& both : pipes) {
-        if (pipe(both.data()) != 0) return fail("cannot make a pipe");
-    }
-    bool other_done = false;
+    const char* const from = std::getenv("PIPE_FROM");
+    const char* const to = std::getenv("PIPE_TO");
     const auto begin = std::chrono::steady_clock::now();
-    std::thread other([&] {
-        pthread_setname_np(pthread_self(), "CPU 0/TCG");
-        other_done = pass_on({pipes[0][0], pipes[1][1]}, *trips, false);
-    });
-    const bool done = pass_on({pipes[1][0], pipes[0][1]}, *trips, true);
-    other.join();
-    if (!done || !other_done) return fail("a pipe broke");
+    const bool done = std::getenv("PIPE_YIELD") != nullptr ? by_yielding(*trips)
+                      : from != nullptr && to != nullptr   ? between_processes(from, to, *trips)
+                                                           : between_threads(*trips);
+    if (!done) return fail("a pipe broke");
     const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
     std::printf("ns_per_switch=%.1f\n", took.count() / *trips / 2);
     return 0;
