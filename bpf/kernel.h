@@ -31,7 +31,8 @@ struct rq {
     __u64 clock;
     __u64 clock_pelt;
     unsigned long lost_idle_time;
-} KERNEL_TYPE; /* 6.1 - 6.18 */
+    unsigned int cpu; /* with CONFIG_SMP */
+} KERNEL_TYPE;        /* 6.1 - 6.18 */
 
 struct sched_entity {
     __u64 sum_exec_runtime;
@@ -65,15 +66,10 @@ struct css_set {
     struct cgroup_subsys_state* subsys[4]; /* the length is the running kernel's */
 } KERNEL_TYPE;
 
-struct thread_info {
-    __u32 cpu; /* x86: since 5.16 */
-} KERNEL_TYPE;
-
 struct bpf_local_storage;
 
 struct task_struct {
-    struct thread_info thread_info; /* with CONFIG_THREAD_INFO_IN_TASK */
-    unsigned int __state;           /* `state` before 5.14 */
+    unsigned int __state; /* `state` before 5.14 */
     unsigned int flags;
     unsigned int on_cpu; /* with CONFIG_SMP */
     unsigned int on_rq;

@@ -106,27 +106,39 @@ struct vp_share {
 /* All waits of a thread: as many as `counts` and `merged` sum up to, and as long as `by` does,
  * which is what sched_info.pcount and, with phantom_ns, run_delay grew by. */
 struct vp_history {
-    __u64 counts[VP_WAIT_BUCKETS];
-    struct vp_share by[VP_BYS];
+    __u64 phantom_ns; /* slept, which the kernel counts as waited: see vp_migrate_task */
     __u64 merged;     /* waits whose single length is not known, as their end was not seen */
     __u64 moves;      /* times put on another CPU than before */
     __u64 node_moves; /*   and on one of another NUMA node */
-    __u64 phantom_ns; /* slept, which the kernel counts as waited: see vp_migrate_task */
+    struct vp_share by[VP_BYS];
+    __u64 counts[VP_WAIT_BUCKETS];
 };
 VP_ASSERT(sizeof(struct vp_history) == 368);
 
+/* What a thread waited for another VM and is in no row of `culprits` yet. A thread mostly waits for
+ * one other, so that the row, which all threads of its VM share, is written when that changes. */
+struct vp_pending {
+    __u64 ns;
+    __u32 waits;
+    __u32 tgid; /* of the VM that ran; 0: nothing is pending */
+};
+VP_ASSERT(sizeof(struct vp_pending) == 16);
+
 /* What a thread waited for. Map `waits`, at the thread's place in `threads`, written by the same
- * CPU at a time. 32768 of them: 12.3 MiB. Map `ended_waits`, key tgid: the sum over a VM's ended
- * threads. */
+ * CPU at a time. 32768 of them: 14 MiB. What each switch needs is in the first cache line. Map
+ * `ended_waits`, key tgid: the sum over a VM's ended threads. */
 struct vp_wait {
-    struct vp_history all;
+    struct vp_pending pending;
     __u64 moved_ns;      /* what it has waited on other CPUs in the wait that goes on */
     __u64 quota_base_ns; /* throttled time of its group when it left its CPU, or VP_QUOTA_* */
+    __u64 left_ns;       /*   and when that was, of rq.clock */
     __u32 cpu_plus_1;    /* where it ran last */
     __u16 node;
     __u16 asleep; /* the kernel takes it for waiting, but it sleeps */
+    struct vp_history all;
+    __u64 pad0[4];
 };
-VP_ASSERT(sizeof(struct vp_wait) == 392);
+VP_ASSERT(sizeof(struct vp_wait) == 448);
 #define VP_QUOTA_NO ((__u64)-1)  /* the wait cannot be for a quota */
 #define VP_QUOTA_ALL ((__u64)-2) /* it was moved while it was throttled, and still is */
 
@@ -149,8 +161,10 @@ struct vp_culprit {
 };
 VP_ASSERT(sizeof(struct vp_culprit) == 32);
 
-/* The last slices of time on a CPU, newest at `head`. Map `cpus`, key: number of the CPU. */
-#define VP_SLICES 128 /* a power of two; with 3 ms a slice 400 ms; 4 KiB a CPU */
+/* The last slices of time on a CPU. Map `cpus`, key: number of the CPU. The newest in the order in
+ * which they were, those before them added up where they are short: see bpf/slices.h. */
+#define VP_SLICES 64     /* a power of two; with 3 ms a slice 200 ms; 2 KiB a CPU */
+#define VP_OLD_SLICES 64 /* likewise */
 struct vp_slice {
     __u64 owner; /* tgid << 32 | VP_SLICE_* */
     __u64 ns;
@@ -161,17 +175,28 @@ struct vp_slice {
 #define VP_SLICE_HOST 2
 #define VP_SLICE_VM 4 /* plus VP_ROLE_* */
 
+/* Where a VM's thread that was on the CPU lately has its record. */
+#define VP_HINTS 16 /* a power of two */
+struct vp_hint {
+    __u32 tid;
+    __u32 place_plus_1;
+};
+
 struct vp_cpu {
-    __u64 since_ns; /* of rq.clock: when the slice began that goes on */
-    __u32 head;
+    __u64 since_ns;     /* of rq.clock: when the slice began that goes on */
+    __u32 head;         /* the newest of `slices`, */
+    __u32 old_head;     /*   and of `old` */
     __u32 floor;        /* slices before this one are closed: nothing is added to them */
     __u32 tid;          /* who runs */
     __u32 place_plus_1; /*   and its place in `threads`; 0: no VM's thread */
     __u32 node;         /* NUMA node, written by the agent */
     __u32 unsure;       /* who runs has storage, and whether a mark was not to be told */
+    __u32 pad0[7];
+    struct vp_hint hints[VP_HINTS];
     struct vp_slice slices[VP_SLICES];
+    struct vp_slice old[VP_OLD_SLICES];
 };
-VP_ASSERT(sizeof(struct vp_cpu) == 32 + 32 * VP_SLICES);
+VP_ASSERT(sizeof(struct vp_cpu) == 64 + 8 * VP_HINTS + 32 * (VP_SLICES + VP_OLD_SLICES));
 
 /* Whose process: value of `cgroups` (key: cgroup id, the inode number of its directory). */
 struct vp_owner {

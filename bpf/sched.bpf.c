@@ -40,6 +40,7 @@ static __noinline int retire(struct vp_thread* thread, struct vp_wait* wait) {
     __u64 switches = thread->switches;
     /* An exchange, so that neither compiler nor CPU moves it behind what follows. */
     __sync_lock_test_and_set(&thread->tid, VP_TID_CLAIMED);
+    flush_pending(tgid, &wait->pending);
     struct vp_history* ended = row_of(ended_waits, &tgid, waits_full);
     if (ended) add_history(ended, &wait->all);
     __sync_lock_test_and_set(&thread->tid, 0);
@@ -60,14 +61,12 @@ static __always_inline struct vp_wait* wait_at(__u32 place_plus_1) {
 
 /* Of the slice of a task that is no VM's thread. */
 static __always_inline __u64 owner_of(const struct task_struct* task) {
-    if (!task->pid) return VP_SLICE_IDLE;
-    if (task->flags & PF_KTHREAD) return VP_SLICE_KERNEL;
+    if (task->flags & PF_KTHREAD) return task->pid ? VP_SLICE_KERNEL : VP_SLICE_IDLE;
     return (__u64)task->tgid << 32 | VP_SLICE_HOST;
 }
 
-static __always_inline __u64 owner_of_vm(const struct task_struct* task,
-                                         const struct vp_thread* thread) {
-    return (__u64)thread->tgid << 32 | (VP_SLICE_VM + role_of(task));
+static __always_inline __u64 owner_of_vm(const struct vp_thread* thread, __u32 role) {
+    return (__u64)thread->tgid << 32 | (VP_SLICE_VM + role);
 }
 
 /* The slice that goes on now on a CPU whose lock is held. */
@@ -77,34 +76,50 @@ static __always_inline void running_slice(const struct vp_cpu* cpu, const struct
     if (!task || (__u32)task->pid != cpu->tid || rq->clock <= cpu->since_ns) return;
     struct vp_slot slot = {cpu->place_plus_1};
     const struct vp_thread* thread = cpu->place_plus_1 ? thread_record(&slot, task->pid) : 0;
-    slice->owner = thread ? owner_of_vm(task, thread) : owner_of(task);
+    slice->owner = thread ? owner_of_vm(thread, role_of(task)) : owner_of(task);
     slice->ns = rq->clock - cpu->since_ns;
     if ((__u32)slice->owner == VP_SLICE_HOST) copy_process_comm(slice->comm, task);
 }
 
-/* A VM's thread leaves its CPU. */
-static __always_inline void leave(struct task_struct* task, struct vp_thread* thread,
-                                  struct vp_wait* wait, const struct rq* rq, __u64 clock) {
+/* A VM's thread leaves its CPU; false: `place_plus_1` is no record of it. Inlined as all that a
+ * switch needs: where the CPU's return predictor is not trusted, a call costs 10 to 25 ns. */
+static __always_inline bool leave(struct vp_cpu* cpu, struct task_struct* task, __u32 place_plus_1,
+                                  __u64 slice_ns) {
+    struct vp_slot slot = {place_plus_1};
+    struct vp_thread* thread = thread_record(&slot, task->pid);
+    struct vp_wait* wait = wait_at(place_plus_1);
+    if (!thread || !wait) return false;
+    const __u32 role = role_of(task);
+    end_slice(cpu, owner_of_vm(thread, role), slice_ns, task);
+    cpu->floor = cpu->head + 1;
     thread->run_ns = task->se.sum_exec_runtime;
     /* One that would run on is back before long, and its coming may not be told: there are kernels
      * that tell of no switch away from the threads of process 1. */
     thread->on_cpu = task->__state ? 0 : VP_TID_CLAIMED;
-    thread->role = role_of(task);
+    thread->role = role;
     catch_up(task, thread, &wait->all);
-    wait->quota_base_ns = quota_base(task, rq, clock);
+    wait->quota_base_ns = quota_base(task, queue_of(task), cpu->since_ns);
+    wait->left_ns = cpu->since_ns;
     /* Not at sched_process_exit: a thread still uses its CPU from there to here. */
     if (task->__state & TASK_DEAD) retire(thread, wait);
+    return true;
 }
 
-/* A VM's thread comes onto a CPU. The kernel adds the end of its wait to run_delay only after this
- * tracepoint, by this same clock. */
-static __always_inline void arrive(struct task_struct* task, struct vp_thread* thread,
-                                   struct vp_wait* wait, const struct rq* rq, __u64 clock,
-                                   struct vp_cpu* cpu, __u32 number) {
+/* A VM's thread comes onto a CPU; false: `place_plus_1` is no record of it. The kernel adds the end
+ * of its wait to run_delay only after this tracepoint, by this same clock. */
+static __always_inline bool arrive(struct vp_cpu* cpu, struct task_struct* task, __u32 place_plus_1,
+                                   __u32 number) {
+    struct vp_slot slot = {place_plus_1};
+    struct vp_thread* thread = thread_record(&slot, task->pid);
+    struct vp_wait* wait = wait_at(place_plus_1);
+    if (!thread || !wait || thread->start_ns != task->start_boottime) return false;
+    cpu->place_plus_1 = place_plus_1;
     struct vp_history* all = &wait->all;
+    const __u64 clock = cpu->since_ns;
     const __u64 queued = task->sched_info.last_queued;
+    const bool same_cpu = wait->cpu_plus_1 == number + 1;
     thread->on_cpu = number + 1;
-    if (wait->cpu_plus_1 != number + 1) {
+    if (!same_cpu) {
         if (wait->cpu_plus_1) {
             ++all->moves;
             if (wait->node != cpu->node) ++all->node_moves;
@@ -115,7 +130,7 @@ static __always_inline void arrive(struct task_struct* task, struct vp_thread* t
     if (task->sched_info.run_delay != thread->run_delay_ns + all->phantom_ns) {
         catch_up(task, thread, all);
     }
-    if (!queued) return;
+    if (!queued) return true;
     const __u64 waited = clock > queued ? clock - queued : 0;
     if (wait->asleep) { /* how much of it, at its end, it did wait is not known */
         wait->asleep = 0;
@@ -123,22 +138,26 @@ static __always_inline void arrive(struct task_struct* task, struct vp_thread* t
         ++all->merged;
         ++thread->switches;
         all->phantom_ns += waited;
-        return;
+        return true;
     }
     ++all->counts[wait_bucket(wait->moved_ns + waited)];
     wait->moved_ns = 0;
     ++thread->switches;
-    if (!waited) return;
+    if (!waited) return true;
     thread->run_delay_ns += waited;
-    const __u64 quota = quota_part(wait, task, rq, clock, waited);
+    const __u64 quota = quota_part(wait, task, queue_of(task), clock, waited, same_cpu);
     if (quota) {
         all->by[VP_BY_QUOTA].ns += quota;
         ++all->by[VP_BY_QUOTA].waits;
     }
-    if (waited > quota) {
-        const struct vp_slice none = {};
-        charge_slices(cpu, all, thread->tgid, waited - quota, &none);
-    }
+    if (waited > quota) charge_wait(cpu, wait, thread->tgid, waited - quota);
+    return true;
+}
+
+/* Where a task's record is, plus 1; 0: it has none. */
+static __always_inline __u32 place_of(struct task_struct* task) {
+    struct vp_slot* slot = bpf_task_storage_get(&thread_slots, task, 0, 0);
+    return slot ? slot->place_plus_1 : 0;
 }
 
 /* Of a task that is no VM's: whether it has storage of any kind, its name where its slice is a new
@@ -148,27 +167,19 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
     __u32 number = bpf_get_smp_processor_id();
     struct vp_cpu* cpu = bpf_map_lookup_elem(&cpus, &number);
     if (!cpu) return 0;
-    const struct rq* rq = queue_of(prev);
-    const __u64 clock = rq->clock;
-    const __u64 slice_ns = cpu->since_ns ? clock - cpu->since_ns : 0;
+    const __u64 since_ns = cpu->since_ns;
+    const __u64 clock = queue_of(prev)->clock;
+    const __u64 slice_ns = since_ns ? clock - since_ns : 0;
     cpu->since_ns = clock;
 
     __u32 place_plus_1 = cpu->place_plus_1;
-    const bool is_known = cpu->tid == (__u32)prev->pid;
-    if (!is_known) place_plus_1 = 0;
+    const bool is_known = cpu->tid == prev->pid;
     if (!is_known || cpu->unsure || prev->__state & TASK_DEAD) {
         /* Its coming was not seen; or it became a VM's thread on its CPU and must not be missed. */
-        struct vp_slot* slot = bpf_task_storage_get(&thread_slots, prev, 0, 0);
-        if (slot) place_plus_1 = slot->place_plus_1;
+        const __u32 found = place_of(prev);
+        if (found || !is_known) place_plus_1 = found;
     }
-    struct vp_slot out = {place_plus_1};
-    struct vp_thread* thread = place_plus_1 ? thread_record(&out, prev->pid) : 0;
-    if (thread) {
-        struct vp_wait* wait = wait_at(place_plus_1);
-        end_slice(cpu, owner_of_vm(prev, thread), slice_ns, prev);
-        cpu->floor = cpu->head + 1;
-        if (wait) leave(prev, thread, wait, rq, clock);
-    } else {
+    if (!place_plus_1 || !leave(cpu, prev, place_plus_1, slice_ns)) {
         end_slice(cpu, owner_of(prev), slice_ns, prev);
     }
 
@@ -176,6 +187,8 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
     cpu->place_plus_1 = 0;
     cpu->unsure = 0;
     if (!next->bpf_storage) return 0;
+    struct vp_hint* hint = &cpu->hints[next->pid % VP_HINTS];
+    if (hint->tid == next->pid && arrive(cpu, next, hint->place_plus_1, number)) return 0;
     struct vp_slot* slot = bpf_task_storage_get(&thread_slots, next, 0, 0);
     if (!slot) {
         /* It has another's storage alone; or, before 6.2, a task that was pre-empted on this CPU
@@ -185,13 +198,9 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
         cpu->unsure = 1;
         return 0;
     }
-    if (!slot->place_plus_1) return 0;
-    place_plus_1 = slot->place_plus_1;
-    thread = thread_record(slot, next->pid);
-    struct vp_wait* wait = wait_at(place_plus_1);
-    if (!thread || !wait) return 0;
-    cpu->place_plus_1 = place_plus_1;
-    arrive(next, thread, wait, rq, clock, cpu, number);
+    hint->tid = next->pid;
+    hint->place_plus_1 = slot->place_plus_1;
+    arrive(cpu, next, slot->place_plus_1, number);
     return 0;
 }
 
@@ -208,9 +217,9 @@ int BPF_PROG(vp_migrate_task, struct task_struct* task, int to) {
     struct vp_thread* thread = slot ? thread_record(slot, task->pid) : 0;
     if (!thread) return 0;
     struct vp_wait* wait = wait_at(slot->place_plus_1);
-    __u32 from = task->thread_info.cpu;
-    struct vp_cpu* cpu = bpf_map_lookup_elem(&cpus, &from);
     const struct rq* rq = queue_of(task); /* still the old one */
+    __u32 from = rq->cpu;
+    struct vp_cpu* cpu = bpf_map_lookup_elem(&cpus, &from);
     const __u64 run_delay_ns = task->sched_info.run_delay;
     if (!wait || !cpu) return 0;
     const bool was_asleep = wait->asleep;
@@ -225,7 +234,7 @@ int BPF_PROG(vp_migrate_task, struct task_struct* task, int to) {
     }
     thread->run_delay_ns += waited;
     wait->moved_ns += waited;
-    const __u64 quota = quota_part(wait, task, rq, clock, waited);
+    const __u64 quota = quota_part(wait, task, rq, clock, waited, wait->cpu_plus_1 == from + 1);
     if (quota) {
         wait->all.by[VP_BY_QUOTA].ns += quota;
         ++wait->all.by[VP_BY_QUOTA].waits;

@@ -10,6 +10,8 @@
 
 #include "bpf/rows.h"
 
+#include <bpf/bpf_core_read.h>
+
 /* The kernel's name of a task, as two words; both are in its array of 16. */
 static __always_inline void copy_comm(char to[VP_COMM_LEN], const struct task_struct* task) {
     ((__u64*)to)[0] = ((const __u64*)task->comm)[0];
@@ -22,19 +24,48 @@ static __always_inline void copy_process_comm(char to[VP_COMM_LEN],
     copy_comm(to, task->pid == task->tgid ? task : task->group_leader);
 }
 
-/* Slices shorter than this are added to one of their owner's among the last VP_SLICES_MERGED, as
- * long as that one is short too: two tasks that hand a CPU to and fro would else fill the memory in
- * no time. Only the order of these is then lost, which matters where a wait began among them. */
+/* Slices shorter than this are added to one of their owner's, as long as that one is short too: to
+ * one of the last VP_SLICES_MERGED where nobody's wait began since (they are not closed), and when
+ * they grow old to one of the last VP_OLD_SLICES_MERGED old ones. Else tasks that hand a CPU to and
+ * fro would fill the memory in no time. Only the order of these is then lost, which matters where a
+ * wait began among them. */
 #define VP_SLICES_MERGED 4
+#define VP_OLD_SLICES_MERGED 8
 #define VP_SLICE_SHORT_NS 100000
 #define VP_SLICE_MERGED_NS 1000000
+
+/* The oldest slice makes room for a new one. */
+static __always_inline void make_old(struct vp_cpu* cpu, const struct vp_slice* slice) {
+    const __u32 head = cpu->old_head;
+    if (slice->ns < VP_SLICE_SHORT_NS) {
+        for (__u32 i = 0; i < VP_OLD_SLICES_MERGED; ++i) {
+            struct vp_slice* old = &cpu->old[(head - i) % VP_OLD_SLICES];
+            if (old->owner == slice->owner && old->ns < VP_SLICE_MERGED_NS) {
+                old->ns += slice->ns;
+                return;
+            }
+        }
+    }
+    cpu->old_head = head + 1;
+    cpu->old[(head + 1) % VP_OLD_SLICES] = *slice;
+}
+
+static __always_inline void begin_slice(struct vp_cpu* cpu, __u64 owner, __u64 ns,
+                                        const struct task_struct* task) {
+    const __u32 head = ++cpu->head;
+    if (head - cpu->floor == VP_SLICES) ++cpu->floor; /* what becomes old is not added to */
+    struct vp_slice* slice = &cpu->slices[head % VP_SLICES];
+    make_old(cpu, slice);
+    slice->owner = owner;
+    slice->ns = ns;
+    if ((__u32)owner == VP_SLICE_HOST) copy_process_comm(slice->comm, task);
+}
 
 /* The slice that `task` had on this CPU has ended. */
 static __always_inline void end_slice(struct vp_cpu* cpu, __u64 owner, __u64 ns,
                                       const struct task_struct* task) {
-    __u32 head = cpu->head;
+    const __u32 head = cpu->head;
     struct vp_slice* slice = &cpu->slices[head % VP_SLICES];
-    const bool host = (__u32)owner == VP_SLICE_HOST;
     if (slice->owner == owner && head - cpu->floor < VP_SLICES) { /* not closed */
         slice->ns += ns;
         return;
@@ -49,12 +80,7 @@ static __always_inline void end_slice(struct vp_cpu* cpu, __u64 owner, __u64 ns,
             }
         }
     }
-    cpu->head = ++head;
-    if (head - cpu->floor == VP_SLICES) ++cpu->floor; /* what is overwritten is not added to */
-    slice = &cpu->slices[head % VP_SLICES];
-    slice->owner = owner;
-    slice->ns = ns;
-    if (host) copy_process_comm(slice->comm, task);
+    begin_slice(cpu, owner, ns, task);
 }
 
 static __always_inline void charge_class(struct vp_history* all, __u32 class, __u64 ns,
@@ -65,8 +91,12 @@ static __always_inline void charge_class(struct vp_history* all, __u32 class, __
     ++all->by[class].waits;
 }
 
-/* `mark` is the wait's own, so that several slices of it count as one wait. Threads of one VM may
- * write at once: then a wait may count twice. */
+/* The wait's own mark, so that several slices of it count as one wait. */
+static __always_inline __u64 mark_of(const struct vp_cpu* cpu, __u32 victim) {
+    return cpu->since_ns ^ (__u64)victim << 40;
+}
+
+/* Threads of one VM may write at once: then a wait may count twice. */
 static __always_inline void charge_row(__u32 victim, const struct vp_slice* slice, bool host,
                                        __u64 ns, __u64 mark) {
     struct vp_culprit_key key = {.victim = victim};
@@ -83,6 +113,20 @@ static __always_inline void charge_row(__u32 victim, const struct vp_slice* slic
     row->last_wait = mark;
     row->last_tgid = slice->owner >> 32;
     __sync_fetch_and_add(&row->waits, 1);
+}
+
+/* To the row of the pair, what waits of one thread had for the VM `tgid`. */
+static __always_inline void add_to_pair(__u32 victim, __u32 tgid, __u64 ns, __u64 waits) {
+    struct vp_culprit_key key = {.victim = victim, .tgid = tgid};
+    struct vp_culprit* row = row_of(culprits, &key, culprits_full);
+    if (!row) return;
+    row->last_tgid = tgid;
+    __sync_fetch_and_add(&row->ns, ns);
+    __sync_fetch_and_add(&row->waits, waits);
+}
+
+static __always_inline void flush_pending(__u32 victim, const struct vp_pending* pending) {
+    if (pending->ns) add_to_pair(victim, pending->tgid, pending->ns, pending->waits);
 }
 
 static __always_inline void charge(struct vp_history* all, __u32 victim,
@@ -120,36 +164,83 @@ struct vp_charging {
 };
 
 /* One slice, the newest first; 1: that was all. */
-static long charge_slice(__u32 number, void* context) {
-    struct vp_charging* charging = context;
+static __always_inline long charge_slice(__u32 number, struct vp_charging* charging) {
     const struct vp_cpu* cpu = charging->cpu;
-    const struct vp_slice* slice = &cpu->slices[(cpu->head - number) % VP_SLICES];
+    const struct vp_slice* slice = number < VP_SLICES
+                                       ? &cpu->slices[(cpu->head - number) % VP_SLICES]
+                                       : &cpu->old[(cpu->old_head - number) % VP_OLD_SLICES];
     const __u64 ns = slice->ns < charging->ns ? slice->ns : charging->ns;
     if (!ns) return 0;
     charge(charging->all, charging->victim, slice, ns, charging->mark, &charging->seen);
     charging->ns -= ns;
     return charging->ns == 0;
 }
+VP_ASSERT(VP_SLICES % VP_OLD_SLICES == 0); /* so that `number` need not be counted anew */
+
+/* So many are looked at in a loop of our own, which calls nothing and is all there is before 5.17:
+ * then the rest of a longer wait is unknown. */
+#define VP_SLICES_INLINE 8
+
+static long charge_older(__u32 number, void* charging) {
+    return charge_slice(VP_SLICES_INLINE + number, charging);
+}
 
 /* Charges the last `ns` of a CPU's time to those that had it: first `running`, whose slice goes on
- * (none where its `ns` is 0), then the slices before. */
+ * (NULL or its `ns` 0: none), then the slices before. */
 static __noinline int charge_slices(const struct vp_cpu* cpu, struct vp_history* all, __u32 victim,
                                     __u64 ns, const struct vp_slice* running) {
     struct vp_charging charging = {
         .cpu = cpu,
         .all = all,
         .ns = ns,
-        .mark = cpu->since_ns ^ (__u64)victim << 40,
+        .mark = mark_of(cpu, victim),
         .victim = victim,
     };
-    if (running->ns) {
+    if (running && running->ns) {
         const __u64 part = running->ns < ns ? running->ns : ns;
         charge(all, victim, running, part, charging.mark, &charging.seen);
         charging.ns -= part;
     }
-    if (charging.ns) bpf_loop(VP_SLICES, charge_slice, &charging, 0);
+    for (__u32 i = 0; i < VP_SLICES_INLINE && charging.ns; ++i) {
+        charge_slice(i, &charging);
+    }
+    if (charging.ns && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {
+        bpf_loop(VP_SLICES + VP_OLD_SLICES - VP_SLICES_INLINE, charge_older, &charging, 0);
+    }
     if (charging.ns) charge_class(all, VP_BY_UNKNOWN, charging.ns, &charging.seen);
     return 0;
+}
+
+/* A wait that one slice of another VM covers. Of a pair that repeats nothing is written but the
+ * thread's own record; its row is there since the first of these waits. */
+static __always_inline void charge_vm(struct vp_wait* wait, __u32 victim, __u32 tgid, __u64 ns) {
+    struct vp_pending* pending = &wait->pending;
+    wait->all.by[VP_BY_VM].ns += ns;
+    ++wait->all.by[VP_BY_VM].waits;
+    if (pending->tgid == tgid) {
+        pending->ns += ns;
+        ++pending->waits;
+        return;
+    }
+    flush_pending(victim, pending);
+    pending->ns = 0;
+    pending->waits = 0;
+    pending->tgid = tgid;
+    add_to_pair(victim, tgid, ns, 1);
+}
+
+/* Likewise, for a wait that ends now. Most are no longer than the newest slice. */
+static __always_inline void charge_wait(const struct vp_cpu* cpu, struct vp_wait* wait,
+                                        __u32 victim, __u64 ns) {
+    const struct vp_slice* newest = &cpu->slices[cpu->head % VP_SLICES];
+    __u32 seen = 0;
+    if (newest->ns < ns) {
+        charge_slices(cpu, &wait->all, victim, ns, 0);
+    } else if ((__u32)newest->owner & VP_SLICE_VM && newest->owner >> 32 != victim) {
+        charge_vm(wait, victim, newest->owner >> 32, ns);
+    } else {
+        charge(&wait->all, victim, newest, ns, mark_of(cpu, victim), &seen);
+    }
 }
 
 #endif

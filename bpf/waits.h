@@ -46,15 +46,22 @@ static __always_inline __u64 quota_base(const struct task_struct* task, const st
     return throttled_ns(task, rq, clock);
 }
 
-/* How much of a wait that now ends, and of which `waited_ns` were on this CPU, was for the quota.
- */
+/* How much of a wait was certainly for the quota: one that ends at `clock`, and of which
+ * `waited_ns` were on this CPU. The clock of throttled time is the group's own on each CPU, so that
+ * it says nothing of a thread that left another one (`same_cpu` false); and it also goes on while
+ * the thread sleeps, where others of the group wait: as long as it slept may all have been that. */
 static __always_inline __u64 quota_part(const struct vp_wait* wait, const struct task_struct* task,
-                                        const struct rq* rq, __u64 clock, __u64 waited_ns) {
+                                        const struct rq* rq, __u64 clock, __u64 waited_ns,
+                                        bool same_cpu) {
     const __u64 base = wait->quota_base_ns;
     if (base == VP_QUOTA_NO) return 0;
     if (base == VP_QUOTA_ALL) return waited_ns;
+    if (!same_cpu) return 0;
+    const __u64 away_ns = clock > wait->left_ns ? clock - wait->left_ns : 0;
+    const __u64 slept_ns = away_ns > waited_ns ? away_ns - waited_ns : 0;
     const __u64 now = throttled_ns(task, rq, clock);
-    const __u64 part = now > base ? now - base : 0;
+    const __u64 most = now > base ? now - base : 0;
+    const __u64 part = most > slept_ns ? most - slept_ns : 0;
     return part < waited_ns ? part : waited_ns;
 }
 

@@ -26,7 +26,7 @@ std::chrono::seconds CulpritTable::quiet_age(std::size_t in_map) const {
     return 600s;
 }
 
-void CulpritTable::note(const CulpritRow& row, Time now) {
+void CulpritTable::note(const CulpritRow& row, Time now, const vp_share& pending) {
     auto& rows = by_victim_[row.key.victim];
     auto found = std::ranges::lower_bound(rows, row.key, is_before, &ChargedRow::key);
     if (found == rows.end() || !is_same(found->key, row.key)) {
@@ -38,11 +38,13 @@ void CulpritTable::note(const CulpritRow& row, Time now) {
         found->in_map = true;
         ++in_map_;
     }
-    const auto before = found->culprit.ns;
+    const auto before = found->culprit;
     found->culprit = row.culprit;
-    found->culprit.ns += found->taken_out.ns;
-    found->culprit.waits += found->taken_out.waits;
-    found->grown_ns = found->culprit.ns > before ? found->culprit.ns - before : 0;
+    // What was pending before may be on its way into the row.
+    found->culprit.ns = std::max(before.ns, row.culprit.ns + found->taken_out.ns + pending.ns);
+    found->culprit.waits =
+        std::max(before.waits, row.culprit.waits + found->taken_out.waits + pending.waits);
+    found->grown_ns = found->culprit.ns - before.ns;
     if (found->grown_ns != 0 || found->grown_at == Time{}) found->grown_at = now;
 }
 
@@ -94,8 +96,8 @@ void CulpritTable::took_out(const CulpritRow& row) {
     }
     found->taken_out.ns += row.culprit.ns;
     found->taken_out.waits += row.culprit.waits;
-    found->culprit.ns = found->taken_out.ns;
-    found->culprit.waits = found->taken_out.waits;
+    found->culprit.ns = std::max(found->culprit.ns, found->taken_out.ns);
+    found->culprit.waits = std::max(found->culprit.waits, found->taken_out.waits);
     found->grown_ns = 0;
     if (remembered_ <= most_remembered()) return;
     rows.erase(found);

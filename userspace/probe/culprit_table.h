@@ -37,7 +37,8 @@ class CulpritTable {
     // `room`: rows that the map can hold.
     explicit CulpritTable(std::size_t room = VP_MAX_CULPRITS) : room_(room) {}
 
-    void note(const CulpritRow& row, Time now);
+    // `pending`: of this pair, what is not in the row yet.
+    void note(const CulpritRow& row, Time now, const vp_share& pending = {});
     // It is gone from the map, and so is what was known of it.
     void remove(const vp_culprit_key& key);
 

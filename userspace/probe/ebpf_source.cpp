@@ -13,6 +13,7 @@
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_kvm.h"
+#include "userspace/probe/running_threads.h"
 #include "userspace/probe/vcpu_figures.h"
 #include "userspace/probe/vm_index.h"
 #include "userspace/probe/wait_report.h"
@@ -57,6 +58,7 @@ class EbpfSource final : public VmSource {
           measure_programs_(measure_programs),
           boot_to_epoch_ns_(side.boot_to_epoch_ns),
           watched_(root_),
+          running_(root_),
           waits_(probe_.room_of("culprits")),
           block_(root_) {}
 
@@ -72,6 +74,7 @@ class EbpfSource final : public VmSource {
     void report_block(SourceReport& report);
     void report_kvm(SourceReport& report);
     void report_failures(SourceReport& report);
+    bool read_pairs(SourceReport& report);
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
     void report_vcpus();
@@ -91,6 +94,7 @@ class EbpfSource final : public VmSource {
     bool measure_programs_;
     std::uint64_t boot_to_epoch_ns_;
     WatchedVms watched_;
+    RunningThreads running_;
     Fold fold_;
     std::vector<VmCounters*> by_vm_;  // those of the report, as in what fold_ gave; may be null
     VcpuFigures vcpus_;
@@ -159,10 +163,8 @@ Result<void> EbpfSource::adopt_late_threads() {
 // What candidates() read shortly before is taken again, unless a thread has ended since: it would
 // be missing from the sample.
 Result<std::span<const VmUse>> EbpfSource::read_uses() {
-    const auto ask_running = [this](std::uint32_t tgid, std::uint32_t tid) {
-        const auto text = read_short_file(task_file(root_, tgid, tid, "schedstat"), buffer_);
-        const auto stat = and_then(text, parse_schedstat);
-        return stat ? std::optional(stat->run_ns) : std::nullopt;
+    const auto ask_running = [this](const RunningThread& thread) {
+        return running_.run_ns(thread);
     };
     if (std::exchange(vms_are_read_, false)) {
         if (const auto adopted = adopt_late_threads(); !adopted) return adopted.error();
@@ -183,9 +185,10 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report.missing = missing_;
     if (!expiry_problem_.empty()) report.missing.emplace("block_expiry", expiry_problem_);
     if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
+    const bool are_pairs_read = read_pairs(report);
     const auto uses = read_uses();
     if (!uses) return uses.error();
-    const bool are_waits_read = read_waits(report, *uses);
+    const bool are_waits_read = are_pairs_read && read_waits(report, *uses);
     report_vms(report, *uses, are_waits_read);
     report_block(report);
     report_kvm(report);
@@ -215,6 +218,8 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
         highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
         highest.switches = std::max(highest.switches, vm.use.switches);
+        auto& role_ns = watched->highest_role_ns;
+        std::ranges::transform(role_ns, vm.role_ns, role_ns.begin(), std::ranges::max);
         VmCounters& counters = report.vms[count++];
         by_vm_[i] = &counters;
         counters.process = key;
@@ -224,13 +229,16 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
         counters.run_delay_ns = highest.run_delay_ns;
         counters.switches = highest.switches;
         counters.threads = vm.threads;
-        counters.role = wire::RoleExt{vm.role_ns[VP_ROLE_VCPU], vm.role_ns[VP_ROLE_EMULATOR],
-                                      vm.role_ns[VP_ROLE_IO], vm.role_ns[VP_ROLE_VHOST]};
+        counters.role = wire::RoleExt{role_ns[VP_ROLE_VCPU], role_ns[VP_ROLE_EMULATOR],
+                                      role_ns[VP_ROLE_IO], role_ns[VP_ROLE_VHOST]};
         counters.moves.reset();
-        if (are_waits_read) counters.moves = {waits_.waits(i).moves, waits_.waits(i).node_moves};
+        if (are_waits_read) {
+            const auto& waited = watched->waits.advance(waits_.waits(i));
+            counters.moves = {waited.moves, waited.node_moves};
+        }
         if (has_waits) {
             if (!counters.wait) counters.wait.emplace();
-            watched->waits.advance(waits_.waits(i), waits_.culprits_of(vm.tgid), *counters.wait);
+            watched->waits.report(waits_.culprits_of(vm.tgid), *counters.wait);
         } else {
             counters.wait.reset();
         }
@@ -252,6 +260,13 @@ void EbpfSource::report_failures(SourceReport& report) {
         report.lost_completions = failures->lost_completions;
         waits_.note_full(failures->culprits_full);
     }
+}
+
+// Whether they could be read: before the threads are, see WaitReport.
+bool EbpfSource::read_pairs(SourceReport& report) {
+    const auto read = waits_.read_pairs(probe_);
+    if (!read) report.missing.emplace("waits", read.error().message);
+    return read.has_value();
 }
 
 // Whether they could be read. Also where they are not reported, as their maps fill all the same.

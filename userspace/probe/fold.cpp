@@ -50,13 +50,23 @@ bool Fold::places_hold(std::span<const vp_thread> threads) {
 }
 
 void Fold::scan(std::span<const vp_thread> threads) {
+    old_places_.swap(places_);
     places_.clear();
+    auto old = old_places_.begin();
     for (std::uint32_t place = 0; place < threads.size(); ++place) {
         const std::uint32_t tid = load(threads[place].tid);
         if (!is_used(tid)) continue;
         const auto found = by_tgid_.find(load(threads[place].tgid));
         if (found == by_tgid_.end()) continue;
-        places_.push_back({place, tid, static_cast<std::uint32_t>(found->second), false, 0, 0});
+        UsedPlace at{place, tid, static_cast<std::uint32_t>(found->second), false, 0, 0, 0};
+        while (old != old_places_.end() && old->place < place)
+            ++old;
+        if (old != old_places_.end() && old->place == place && old->tid == tid) {
+            at.run_ns = old->run_ns;
+            at.run_delay_ns = old->run_delay_ns;
+            at.switches = old->switches;
+        }
+        places_.push_back(at);
     }
 }
 
@@ -75,11 +85,20 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         const auto& thread = threads[at.place];
         VmUse& vm = uses_[at.use];
         ThreadUse use{load(thread.run_ns), load(thread.run_delay_ns), load(thread.switches)};
+        const bool is_unchanged = at.run_ns == use.run_ns && at.switches == use.switches;
+        at.run_ns = use.run_ns;
         at.run_delay_ns = use.run_delay_ns;
         at.switches = use.switches;
-        at.on_cpu = load(thread.on_cpu) != 0;
-        if (at.on_cpu) use.run_ns = std::max(use.run_ns, ask_running(vm.tgid, at.tid).value_or(0));
+        const auto on_cpu = load(thread.on_cpu);
         const auto role = load(thread.role) % VP_ROLES;
+        at.on_cpu = on_cpu != 0;
+        // One that was to run on is asked of only where it has not been seen since the last sample:
+        // else it waits, in all likelihood, as many do where there are more than the CPUs can
+        // serve.
+        if (at.on_cpu && (on_cpu != VP_TID_CLAIMED || is_unchanged)) {
+            const RunningThread running{vm.tgid, at.tid, thread.start_ns, on_cpu, role};
+            use.run_ns = std::max(use.run_ns, ask_running(running).value_or(0));
+        }
         if (role == VP_ROLE_VCPU) vcpus_.push_back({vm.tgid, at.tid, at.place, at.use, use});
         vm.use.run_ns += use.run_ns;
         vm.role_ns[role] += use.run_ns;

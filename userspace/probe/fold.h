@@ -37,17 +37,25 @@ struct VcpuUse {
     ThreadUse use;            // in its whole life
 };
 
-// Asked how long a thread has run in its life (ns) that is on a CPU, or may be, where the record is
-// as old as its last switch. Nothing where the thread has gone.
-using AskRunning =
-    std::function<std::optional<std::uint64_t>(std::uint32_t tgid, std::uint32_t tid)>;
+// A thread that is on a CPU, or may be, so that its record is as old as its last switch.
+struct RunningThread {
+    std::uint32_t tgid = 0;  // of its VM, also where it is a kernel thread
+    std::uint32_t tid = 0;
+    std::uint64_t start_ns = 0;
+    std::uint32_t on_cpu = 0;  // as in vp_thread
+    std::uint32_t role = 0;    // VP_ROLE_*
+};
+
+// Asked how long it has run in its life by now (ns). Nothing where it has gone.
+using AskRunning = std::function<std::optional<std::uint64_t>(const RunningThread&)>;
 
 // A thread that has a record, and its VM's place in what fold() gave.
 struct UsedPlace {
     std::uint32_t place = 0;  // in `threads`
     std::uint32_t tid = 0;
     std::uint32_t use = 0;
-    bool on_cpu = false;  // after the next two were read
+    bool on_cpu = false;  // after the others below were read
+    std::uint64_t run_ns = 0;
     std::uint64_t run_delay_ns = 0;
     std::uint64_t switches = 0;
 };
@@ -81,6 +89,7 @@ class Fold {
 
     std::vector<VmUse> uses_;
     std::vector<UsedPlace> places_;
+    std::vector<UsedPlace> old_places_;
     std::unordered_map<std::uint32_t, std::size_t> by_tgid_;
     std::vector<VcpuUse> vcpus_;
     std::vector<std::uint32_t> found_;  // threads by VM

@@ -29,6 +29,20 @@ void renew_part(vp_history& sum, vp_history& before, const vp_history& now) {
     }
 }
 
+// While the kernel may write it: never as of one VM with another's figures.
+vp_pending load_pending(const vp_pending& from) {
+    const std::uint32_t tgid = load(from.tgid);
+    const vp_pending pending{load(from.ns), load(from.waits), tgid};
+    return load(from.tgid) == tgid ? pending : vp_pending{};
+}
+
+// The kernel's type is another of the same width.
+std::array<std::uint64_t, VP_WAIT_BUCKETS> counts_of(const vp_history& history) {
+    std::array<std::uint64_t, VP_WAIT_BUCKETS> counts{};
+    std::ranges::copy(history.counts, counts.begin());
+    return counts;
+}
+
 std::string comm_of(const vp_culprit_key& key) {
     return {key.comm, strnlen(key.comm, sizeof key.comm)};
 }
@@ -64,6 +78,7 @@ bool WaitSums::needs_ended(std::span<const VmUse> uses) const {
 void WaitSums::begin_anew(std::span<const VmUse> uses) {
     sums_.assign(uses.size(), {});
     threads_.clear();
+    pending_.clear();
     vms_.clear();
     for (const auto& use : uses)
         vms_.push_back({use.tgid, use.vm.start_ns, 0, {}});
@@ -98,6 +113,34 @@ void WaitSums::match(std::span<const UsedPlace> places) {
 
 void WaitSums::drop(Thread& thread) {
     renew_part(sums_[thread.use], *thread.added, vp_history{});
+    renew_pending(thread, {});
+}
+
+namespace {
+
+std::uint64_t pair_of(std::uint32_t victim, std::uint32_t culprit) {
+    return std::uint64_t{victim} << 32 | culprit;
+}
+
+}  // namespace
+
+void WaitSums::renew_pending(Thread& thread, const vp_pending& now) {
+    const std::uint32_t victim = vms_[thread.use].tgid;
+    if (const auto before = std::exchange(thread.pending, now); before.tgid != 0) {
+        const auto sum = pending_.find(pair_of(victim, before.tgid));
+        sum->second.ns -= before.ns;
+        sum->second.waits -= before.waits;
+        if (sum->second.ns == 0) pending_.erase(sum);
+    }
+    if (now.tgid == 0) return;
+    auto& sum = pending_[pair_of(victim, now.tgid)];
+    sum.ns += now.ns;
+    sum.waits += now.waits;
+}
+
+vp_share WaitSums::pending(std::uint32_t victim, std::uint32_t culprit) const {
+    const auto found = pending_.find(pair_of(victim, culprit));
+    return found == pending_.end() ? vp_share{} : found->second;
 }
 
 std::span<const vp_history> WaitSums::advance(std::span<const VmUse> uses,
@@ -133,27 +176,37 @@ std::span<const vp_history> WaitSums::advance(std::span<const VmUse> uses,
         known.settled = !at.on_cpu;
         known.switches = at.switches;
         known.run_delay_ns = at.run_delay_ns;
-        renew_part(sums_[at.use], *known.added, waits[at.place].all);
+        const vp_wait& wait = waits[at.place];
+        renew_part(sums_[at.use], *known.added, wait.all);
+        renew_pending(known, load_pending(wait.pending));
     }
     return sums_;
 }
 
-void WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culprits,
-                         WaitCounters& result) {
-    const auto counts_before = counts_;
-    // A thread that ended meanwhile can be missing for one sample.
-    for (std::size_t i = 0; i < VP_WAIT_BUCKETS; ++i)
-        counts_[i] = std::max<std::uint64_t>(now.counts[i], counts_[i]);
+const vp_history& WaitMemory::advance(const vp_history& now) {
+    before_ = now_;
+    auto* const words = reinterpret_cast<__u64*>(&now_);
+    const auto* const news = reinterpret_cast<const __u64*>(&now);
+    for (std::size_t i = 0; i < sizeof(vp_history) / sizeof(__u64); ++i)
+        words[i] = std::max(words[i], news[i]);
+    looks_ = std::min(looks_ + 1, 2U);
+    return now_;
+}
+
+void WaitMemory::report(std::span<const ChargedRow> culprits, WaitCounters& result) const {
     wire::WaitExt& wait = result.wait;
-    const auto end = std::find_if(counts_.rbegin(), counts_.rend(), [](auto n) { return n != 0; });
-    wait.counts.assign(counts_.begin(), end.base());
-    wait.merged = now.merged;
-    wait.phantom_ns = now.phantom_ns;
+    const std::span counts(now_.counts);
+    const auto end = std::find_if(counts.rbegin(), counts.rend(), [](auto n) { return n != 0; });
+    wait.counts.assign(counts.begin(), end.base());
+    wait.merged = now_.merged;
+    wait.phantom_ns = now_.phantom_ns;
     wait.p50_ns.reset();
     wait.p99_ns.reset();
-    if (!std::exchange(first_, false)) {
-        wait.p50_ns = quantile_ns(counts_before, counts_, wait_scale, 0.5);
-        wait.p99_ns = quantile_ns(counts_before, counts_, wait_scale, 0.99);
+    if (looks_ > 1) {
+        const auto before = counts_of(before_);
+        const auto now = counts_of(now_);
+        wait.p50_ns = quantile_ns(before, now, wait_scale, 0.5);
+        wait.p99_ns = quantile_ns(before, now, wait_scale, 0.99);
     }
 
     // Named only once it is known who they are.
@@ -166,12 +219,11 @@ void WaitMemory::advance(const vp_history& now, std::span<const ChargedRow> culp
     std::vector<Candidate> candidates;
     candidates.reserve(VP_BYS + culprits.size());
     for (std::uint32_t by = 0; by < VP_BYS; ++by) {
-        const auto& share = now.by[by];
-        const auto before = std::exchange(by_ns_.at(by), share.ns);
+        const auto& share = now_.by[by];
         wait.by_ns.at(by) = share.ns;
         // Those of these two have rows of their own.
         if (by == VP_BY_HOST || by == VP_BY_VM || share.ns == 0) continue;
-        candidates.push_back({by, nullptr, share, share.ns > before ? share.ns - before : 0});
+        candidates.push_back({by, nullptr, share, share.ns - before_.by[by].ns});
     }
     for (const auto& row : culprits) {
         if (row.culprit.ns == 0) continue;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "userspace/probe/culprit_table.h"
@@ -40,6 +41,10 @@ class WaitSums {
                                         std::span<const vp_wait> waits,
                                         std::optional<std::span<const EndedWaitsRow>> ended);
 
+    // What the threads of a VM had waited for another one by the last call, and what is in no row
+    // of `culprits` yet. Rows that were read before `places` were do not have it either.
+    [[nodiscard]] vp_share pending(std::uint32_t victim, std::uint32_t culprit) const;
+
   private:
     struct Vm {
         std::uint32_t tgid = 0;
@@ -55,28 +60,36 @@ class WaitSums {
         std::uint64_t run_delay_ns = 0;
         std::uint64_t switches = 0;
         std::unique_ptr<vp_history> added;  // to its VM's sum
+        vp_pending pending{};               // likewise
     };
     [[nodiscard]] bool are_known(std::span<const VmUse> uses) const;
     void begin_anew(std::span<const VmUse> uses);
     void match(std::span<const UsedPlace> places);
     void drop(Thread& thread);
+    void renew_pending(Thread& thread, const vp_pending& now);
 
     std::vector<vp_history> sums_;
     std::vector<Vm> vms_;          // of each sum
     std::vector<Thread> threads_;  // by place
     std::vector<Thread> next_;
+    std::unordered_map<std::uint64_t, vp_share> pending_;  // by victim << 32 | culprit
 };
 
 // What one VM's waits were when it was last looked at, to tell what is new of them.
 class WaitMemory {
   public:
-    // `culprits` are the rows with this VM as victim. Writes over all of `result`.
-    void advance(const vp_history& now, std::span<const ChargedRow> culprits, WaitCounters& result);
+    // The waits by now. No counter goes back, though a thread that ended meanwhile can be missing
+    // from one sample.
+    const vp_history& advance(const vp_history& now);
+
+    // What is new since the advance() before. `culprits` are the rows with this VM as victim.
+    // Writes over all of `result`.
+    void report(std::span<const ChargedRow> culprits, WaitCounters& result) const;
 
   private:
-    std::array<std::uint64_t, VP_WAIT_BUCKETS> counts_{};
-    std::array<std::uint64_t, VP_BYS> by_ns_{};
-    bool first_ = true;
+    vp_history before_{};
+    vp_history now_{};
+    unsigned looks_ = 0;  // up to 2
 };
 
 }  // namespace virtpulse::agent

@@ -101,6 +101,21 @@ std::optional<vp_culprit> KernelProbe::take_out_culprit(const vp_culprit_key& ke
     if (bpf_map_lookup_and_delete_elem(fd, &key, &culprit) != 0) return std::nullopt;
     return culprit;
 }
+Result<void> KernelProbe::add_pending(std::uint32_t victim, const vp_pending& pending) {
+    const int fd = impl_->fd(impl_->skeleton->maps.culprits);
+    vp_culprit_key key{};
+    key.victim = victim;
+    key.tgid = pending.tgid;
+    vp_culprit culprit{};
+    static_cast<void>(bpf_map_lookup_elem(fd, &key, &culprit));
+    culprit.ns += pending.ns;
+    culprit.waits += pending.waits;
+    culprit.last_tgid = pending.tgid;
+    if (bpf_map_update_elem(fd, &key, &culprit, BPF_ANY) != 0) {
+        return system_error("cannot write to the map culprits");
+    }
+    return {};
+}
 void KernelProbe::remove_block(const vp_block_key& key) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_block), &key);
 }

@@ -106,6 +106,8 @@ class KernelProbe {
     // the row just before adds the one slice it is at to a row that is gone, or that is another
     // pair's by then: at most one on each CPU. The VM's sums by class have it.
     std::optional<vp_culprit> take_out_culprit(const vp_culprit_key& key);
+    // Adds to its pair what a thread of `victim` has pending. Only while no program runs.
+    Result<void> add_pending(std::uint32_t victim, const vp_pending& pending);
     // Before attach(): says of which NUMA node a CPU is.
     Result<void> set_node(std::uint32_t cpu, std::uint32_t node);
     void remove_block(const vp_block_key& key);

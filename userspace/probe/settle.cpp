@@ -22,7 +22,11 @@ Result<void> settle_waits(KernelProbe& probe, const Takeover& settled) {
     for (const auto& [tgid, history] : ended_rows)
         ended[tgid] = history;
     for (const auto& [tgid, place] : settled.ended_places) {
-        add_history(ended[tgid], probe.waits()[place].all);
+        const vp_wait& wait = probe.waits()[place];
+        add_history(ended[tgid], wait.all);
+        if (wait.pending.tgid != 0) {
+            if (const auto done = probe.add_pending(tgid, wait.pending); !done) return done;
+        }
         if (const auto done = probe.replace_ended_waits({tgid, ended[tgid]}); !done) return done;
     }
     std::vector<CulpritRow> culprits;

@@ -7,12 +7,15 @@
 
 namespace virtpulse::agent {
 
+Result<void> WaitReport::read_pairs(KernelProbe& probe) {
+    return probe.read_next_culprits(culprit_rows_);
+}
+
 Result<void> WaitReport::read(KernelProbe& probe, const Fold& fold, std::span<const VmUse> uses) {
     const bool needs_ended = sums_.needs_ended(uses);
     if (needs_ended) {
         if (const auto read = probe.read_ended_waits(ended_rows_); !read) return read;
     }
-    if (const auto read = probe.read_next_culprits(culprit_rows_); !read) return read;
     using Ended = std::span<const EndedWaitsRow>;
     waits_ = sums_.advance(uses, fold.places(), probe.threads(), probe.waits(),
                            needs_ended ? std::optional<Ended>(ended_rows_) : std::nullopt);
@@ -30,7 +33,9 @@ void WaitReport::note_culprits(KernelProbe& probe, const Fold& fold) {
     const auto now = std::chrono::steady_clock::now();
     for (const auto& row : culprit_rows_) {
         if (is_known(row.key.victim) && (row.key.tgid == 0 || is_known(row.key.tgid))) {
-            culprits_.note(row, now);
+            const vp_share pending =
+                row.key.tgid != 0 ? sums_.pending(row.key.victim, row.key.tgid) : vp_share{};
+            culprits_.note(row, now, pending);
         } else if (is_gone(probe, fold, row.key.victim) ||
                    (row.key.tgid != 0 && is_gone(probe, fold, row.key.tgid))) {
             probe.remove_culprit(row.key);

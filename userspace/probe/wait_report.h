@@ -21,6 +21,9 @@ class WaitReport {
     // `room`: rows that the map `culprits` can hold.
     explicit WaitReport(std::size_t room) : culprits_(room) {}
 
+    // The next part of the pairs. To be called before the threads' records are read: a wait that a
+    // thread adds to its pair in between is missing for one sample, and never counted twice.
+    Result<void> read_pairs(KernelProbe& probe);
     // `uses` is what `fold` gave. Rows of VMs that are gone are removed.
     Result<void> read(KernelProbe& probe, const Fold& fold, std::span<const VmUse> uses);
     // Rows that found no room in the map, as the kernel side counted by now.

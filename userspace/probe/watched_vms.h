@@ -2,6 +2,7 @@
 // the kernel side knows its block I/O.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -20,7 +21,8 @@ namespace virtpulse::agent {
 struct WatchedVm {
     std::uint64_t start_ns = 0;  // of its process, as the map `vms` has it
     std::vector<std::uint64_t> cgroups;
-    ThreadUse highest;            // the counters never go back, whatever a reading missed
+    ThreadUse highest;  // the counters never go back, whatever a reading missed
+    std::array<std::uint64_t, VP_ROLES> highest_role_ns{};
     std::uint32_t unadopted = 0;  // of vp_vm, when threads were last adopted
     WaitMemory waits;
 };

@@ -73,6 +73,19 @@ struct Map {
 
 }  // namespace
 
+TEST_CASE("what is pending is told with its row, and never twice or less than before") {
+    CulpritTable table;
+    const auto told = [&] { return table.of(10)[0].culprit.ns; };
+    table.note(culprit_row(10, 20, "", 100), begin, {40, 2});
+    CHECK(told() == 140);
+    table.note(culprit_row(10, 20, "", 100), begin, {});  // on its way into the row
+    CHECK(told() == 140);
+    CHECK(table.of(10)[0].grown_ns == 0);
+    table.note(culprit_row(10, 20, "", 140), begin, {5, 1});
+    CHECK(told() == 145);
+    CHECK(table.of(10)[0].grown_ns == 5);
+}
+
 TEST_CASE("rows of culprits grow by what they have more than when they were read last") {
     CulpritTable table;
     table.note(culprit_row(10, 20, "", 100), begin);

@@ -22,7 +22,7 @@ vp_thread thread(std::uint32_t tgid, std::uint32_t tid, std::uint64_t run_ns,
     return t;
 }
 
-std::optional<std::uint64_t> nobody_runs(std::uint32_t, std::uint32_t) {
+std::optional<std::uint64_t> nobody_runs(const RunningThread&) {
     FAIL("asked for a thread that is on no CPU");
     return std::nullopt;
 }
@@ -95,14 +95,36 @@ TEST_CASE("a thread on a CPU is asked what it has used by now") {
     const VmRow rows[] = {{10, {}}};
     const vp_thread threads[] = {thread(10, 10, 100, 1), thread(10, 11, 100, VP_TID_CLAIMED)};
     Fold fold;
-    const auto uses = fold.fold(rows, threads, [](std::uint32_t tgid, std::uint32_t tid) {
-        CHECK(tgid == 10);
-        if (tid == 11) return std::optional<std::uint64_t>{};  // it has just ended
+    const auto uses = fold.fold(rows, threads, [](const RunningThread& thread) {
+        CHECK(thread.tgid == 10);
+        CHECK(thread.start_ns == thread.tid * 1000ull);
+        if (thread.tid == 11) return std::optional<std::uint64_t>{};  // it has just ended
         return std::optional<std::uint64_t>(900);
     });
     CHECK(uses[0].use.run_ns == 900 + 100);
     CHECK(uses[0].use.run_delay_ns == 10 + 10);
     CHECK(uses[0].use.switches == 3 + 3);
+}
+
+TEST_CASE("of threads that wait only those are asked that were not seen since the last sample") {
+    vp_vm vm{};
+    vm.threads = 2;
+    const VmRow rows[] = {{10, vm}};
+    vp_thread threads[] = {thread(10, 10, 100, VP_TID_CLAIMED), thread(10, 11, 100, 2)};
+    std::vector<std::uint32_t> asked;
+    Fold fold;
+    const auto sample = [&] {
+        asked.clear();
+        fold.fold(rows, threads, [&](const RunningThread& thread) {
+            asked.push_back(thread.tid);
+            return std::optional<std::uint64_t>{};
+        });
+        return asked;
+    };
+    sample();
+    threads[0].run_ns += 5;  // it ran, and waits again
+    CHECK(sample() == std::vector{11u});
+    CHECK(sample() == std::vector{10u, 11u});  // its coming may not have been told
 }
 
 TEST_CASE("places being filled are not read, and a base larger than the sum gives 0") {

@@ -46,7 +46,7 @@ TEST_CASE("a VM's waits are those of its living and ended threads") {
                              wait(23, 4, VP_BY_QUOTA, 7), wait(6, 70, VP_BY_VM, 7000)};
     const VmRow vms[] = {{20, {}}, {10, {}}};
     Fold fold;
-    const auto uses = fold.fold(vms, threads, [](auto, auto) { return std::nullopt; });
+    const auto uses = fold.fold(vms, threads, [](const auto&) { return std::nullopt; });
     REQUIRE(fold.places().size() == 4);
     threads[5].tid = 0;  // it has ended since
     WaitSums wait_sums;
@@ -72,7 +72,7 @@ struct Waiting {
     std::uint64_t vm_ns() {
         std::vector<VmRow> vms{{10, vm}};
         if (other_vm) vms.insert(vms.begin(), {20, {}});
-        const auto uses = fold.fold(vms, threads, [](auto, auto) { return std::nullopt; });
+        const auto uses = fold.fold(vms, threads, [](const auto&) { return std::nullopt; });
         if (std::exchange(end_while_read, false)) end(3);
         using Ended = std::span<const EndedWaitsRow>;
         const auto read = sums.needs_ended(uses) ? std::optional<Ended>({&ended, 1}) : std::nullopt;
@@ -161,6 +161,26 @@ TEST_CASE("what a thread waited for stays its VM's when it ends, and another one
     CHECK(vm.asked_ended);
 }
 
+TEST_CASE("what is pending is that of a VM's living threads, as they were seen last") {
+    Waiting vm;
+    vm.waits[0].pending = {100, 2, 20};
+    vm.waits[2].pending = {7, 1, 20};
+    vm.waits[3].pending = {5, 1, 30};
+    vm.vm_ns();
+    CHECK(vm.sums.pending(10, 20).ns == 107);
+    CHECK(vm.sums.pending(10, 20).waits == 3);
+    CHECK(vm.sums.pending(10, 30).ns == 5);
+    CHECK(vm.sums.pending(20, 10).ns == 0);
+    vm.come_on(0, 1);
+    vm.waits[0].pending = {1, 1, 30};  // the pair before is in its row
+    vm.vm_ns();
+    CHECK(vm.sums.pending(10, 20).ns == 7);
+    CHECK(vm.sums.pending(10, 30).ns == 6);
+    vm.end(2);
+    vm.vm_ns();
+    CHECK(vm.sums.pending(10, 20).ns == 0);
+}
+
 namespace {
 
 // Gives what it writes, over what it wrote before.
@@ -169,7 +189,8 @@ struct Memory {
     WaitCounters result;
 
     const WaitCounters& advance(const vp_history& now, std::span<const ChargedRow> culprits) {
-        memory.advance(now, culprits, result);
+        memory.advance(now);
+        memory.report(culprits, result);
         return result;
     }
 };
@@ -191,13 +212,27 @@ TEST_CASE("quantiles are of what is new, and a first look has none") {
     CHECK(!memory.advance(history, {}).wait.p99_ns);
 }
 
-TEST_CASE("a count that a thread's end hides for a moment does not go back") {
+TEST_CASE("what a thread's end hides for a moment does not go back") {
     Memory memory;
     vp_history history{};
     history.counts[3] = 10;
+    history.by[VP_BY_IDLE] = {5000, 10};
+    history.merged = 3;
+    history.phantom_ns = 70;
+    history.moves = 8;
+    history.node_moves = 2;
     memory.advance(history, {});
+    history = {};
     history.counts[3] = 4;
-    CHECK(memory.advance(history, {}).wait.counts.at(3) == 10);
+    const auto dipped = memory.advance(history, {});
+    CHECK(dipped.wait.counts.at(3) == 10);
+    CHECK(dipped.wait.by_ns.at(VP_BY_IDLE) == 5000);
+    CHECK(dipped.culprits.at(0).culprit.ns == 5000);
+    CHECK(dipped.wait.merged == 3);
+    CHECK(dipped.wait.phantom_ns == 70);
+    CHECK(memory.memory.advance(history).moves == 8);
+    CHECK(memory.memory.advance(history).node_moves == 2);
+    history.by[VP_BY_IDLE] = {5000, 10};
     history.counts[3] = 12;
     const auto after = memory.advance(history, {});
     CHECK(after.wait.counts.at(3) == 12);
