@@ -75,7 +75,7 @@ static __always_inline void running_slice(const struct vp_cpu* cpu, const struct
                                           struct vp_slice* slice) {
     const struct task_struct* task = rq->curr;
     if (!task || (__u32)task->pid != cpu->tid || rq->clock <= cpu->since_ns) return;
-    struct vp_slot slot = {cpu->place_plus_1};
+    struct vp_slot slot = {.place_plus_1 = cpu->place_plus_1};
     const struct vp_thread* thread = cpu->place_plus_1 ? thread_record(&slot, task->pid) : 0;
     slice->owner = thread ? owner_of_vm(task, thread) : owner_of(task);
     slice->ns = rq->clock - cpu->since_ns;
@@ -161,7 +161,7 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
         struct vp_slot* slot = bpf_task_storage_get(&thread_slots, prev, 0, 0);
         if (slot) place_plus_1 = slot->place_plus_1;
     }
-    struct vp_slot out = {place_plus_1};
+    struct vp_slot out = {.place_plus_1 = place_plus_1};
     struct vp_thread* thread = place_plus_1 ? thread_record(&out, prev->pid) : 0;
     if (thread) {
         struct vp_wait* wait = wait_at(place_plus_1);
