@@ -118,6 +118,13 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
             "and CAP_SYS_RESOURCE)";
         return plan;
     }
+    if (!facts.in_initial_pid_namespace) {
+        plan.refusal =
+            "this agent is in a PID namespace of its own, where the kernel hides the host's "
+            "threads "
+            "from it (run it in the host's: hostPID: true, or --pid=host)";
+        return plan;
+    }
     if (!facts.has_btf) {
         plan.refusal = "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
         return plan;

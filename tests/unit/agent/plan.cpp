@@ -18,6 +18,7 @@ KernelFacts everything() {
     KernelFacts facts;
     facts.has_btf = true;
     facts.may_load_programs = true;
+    facts.in_initial_pid_namespace = true;
     for (const auto& need : program_needs()) {
         if (!need.tracepoint.empty()) facts.tracepoints.emplace(need.tracepoint);
     }
@@ -182,6 +183,8 @@ TEST_CASE("without privilege, BTF or bpffs nothing loads, and the reason says wh
     CHECK(plan_programs(facts).refusal->find("No such file") != std::string::npos);
     facts.has_btf = false;
     CHECK(plan_programs(facts).refusal->find("BTF") != std::string::npos);
+    facts.in_initial_pid_namespace = false;
+    CHECK(plan_programs(facts).refusal->find("--pid=host") != std::string::npos);
     facts.may_load_programs = false;  // said first: the others cannot be known without it
     CHECK(plan_programs(facts).refusal->find("privilege") != std::string::npos);
 }
