@@ -91,7 +91,7 @@ static __always_inline void leave(struct task_struct* task, struct vp_thread* th
     thread->on_cpu = task->__state ? 0 : VP_TID_CLAIMED;
     thread->role = role_of(task);
     catch_up(task, thread, &wait->all);
-    wait->quota_base_ns = quota_base(task, rq, clock);
+    if (!waits_left_out) wait->quota_base_ns = quota_base(task, rq, clock);
     /* Not at sched_process_exit: a thread still uses its CPU from there to here. */
     if (task->__state & TASK_DEAD) retire(thread, wait);
 }
@@ -117,6 +117,15 @@ static __always_inline void arrive(struct task_struct* task, struct vp_thread* t
     }
     if (!queued) return;
     const __u64 waited = clock > queued ? clock - queued : 0;
+    if (waits_left_out) {
+        ++all->merged;
+        ++thread->switches;
+        if (!waited) return;
+        thread->run_delay_ns += waited;
+        all->by[VP_BY_UNKNOWN].ns += waited;
+        ++all->by[VP_BY_UNKNOWN].waits;
+        return;
+    }
     if (wait->asleep) { /* how much of it, at its end, it did wait is not known */
         wait->asleep = 0;
         wait->moved_ns = 0;

@@ -313,6 +313,8 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfS
     quiet_libbpf();
     auto plan = plan_programs(gather_kernel_facts(root));
     if (plan.refusal) return Error{*plan.refusal};
+    for (const auto& name : settings.without)
+        plan = without_figures(std::move(plan), name);
     std::optional<PinDirectory> pins;
     if (settings.pinning == Pinning::shared) {
         auto acquired = PinDirectory::acquire(root);

@@ -98,6 +98,7 @@ Result<std::vector<bpf_map*>> prepare(const virtpulse_bpf& skeleton, const Progr
     bpf_map__set_max_entries(skeleton.maps.culprits, most_culprits);
     skeleton.rodata->queued_by_bio = plan.queued_by_bio();
     skeleton.rodata->queued_is_seen = plan.queued_is_seen();
+    skeleton.rodata->waits_left_out = plan.waits_left_out;
     bpf_map__set_autocreate(skeleton.maps.vcpus, plan.loads("vp_kvm_entry"));
     if (!pins) return std::vector<bpf_map*>{};
     auto to_pin = maps_of_other_shape(skeleton, *pins);

@@ -62,6 +62,18 @@ constexpr std::array losses{
               "flushes of a VM on an md array are not counted on the array's disks"},
 };
 
+// What --without names.
+struct OptionalFigures {
+    std::string_view name;
+    ProgramGroup group;
+};
+
+constexpr std::array optional{
+    OptionalFigures{"waits", ProgramGroup::waits},
+    OptionalFigures{"block", ProgramGroup::block},
+    OptionalFigures{"kvm", ProgramGroup::kvm},
+};
+
 void note_missing(ProgramPlan& plan, ProgramGroup group, std::string_view why) {
     const auto* const found = std::ranges::find(losses, group, &GroupLoss::group);
     if (found == losses.end()) return;
@@ -163,6 +175,23 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
     if (!lack(facts, ProgramGroup::md_flush).empty()) leave_out(plan, ProgramGroup::md_flush);
     if (!has(ProgramGroup::kvm) && !facts.has_kvm) plan.missing.erase("kvm");
     if (!has(ProgramGroup::block)) leave_out_block(plan);
+    return plan;
+}
+
+std::vector<std::string> optional_figures() {
+    std::vector<std::string> names;
+    for (const auto& figures : optional)
+        names.emplace_back(figures.name);
+    return names;
+}
+
+ProgramPlan without_figures(ProgramPlan plan, std::string_view name) {
+    const auto* const figures = std::ranges::find(optional, name, &OptionalFigures::name);
+    if (figures == optional.end()) return plan;
+    leave_out(plan, figures->group);
+    note_missing(plan, figures->group, "left out by --without");
+    if (figures->group == ProgramGroup::block) leave_out_block(plan);
+    if (figures->group == ProgramGroup::waits) plan.waits_left_out = true;
     return plan;
 }
 
