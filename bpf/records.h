@@ -88,9 +88,11 @@ VP_ASSERT(VP_MAX_THREADS == 1 << 15);
 #define VP_WAIT_BUCKETS 24
 
 /* To whom waiting is charged: who had the CPU meanwhile. */
-#define VP_BY_UNKNOWN 0      /* not seen: a lost event, or more slices ago than a CPU remembers */
-#define VP_BY_QUOTA 1        /* nobody: its own cgroup's CPU quota was used up */
-#define VP_BY_OWN_VCPU 2     /* another vCPU of the same VM */
+#define VP_BY_UNKNOWN                                                                             \
+    0                    /* a lost event, more slices ago than a CPU remembers, or a CPU that was \
+                          * kept idle (VP_SLICE_HELD) */
+#define VP_BY_QUOTA 1    /* nobody: its own cgroup's CPU quota was used up */
+#define VP_BY_OWN_VCPU 2 /* another vCPU of the same VM */
 #define VP_BY_OWN_EMULATOR 3 /* another thread of the same VM */
 #define VP_BY_OWN_IO 4       /* an I/O thread of the same VM, or a vhost worker */
 #define VP_BY_KERNEL 5       /* kernel threads */
@@ -160,7 +162,8 @@ struct vp_slice {
 #define VP_SLICE_IDLE 0
 #define VP_SLICE_KERNEL 1
 #define VP_SLICE_HOST 2
-#define VP_SLICE_VM 4 /* plus VP_ROLE_* */
+#define VP_SLICE_HELD 3 /* idle, though there was something to run: see vp_cpu.is_held */
+#define VP_SLICE_VM 4   /* plus VP_ROLE_* */
 
 struct vp_cpu {
     __u64 since_ns; /* of rq.clock: when the slice began that goes on */
@@ -169,7 +172,9 @@ struct vp_cpu {
     __u32 tid;          /* who runs */
     __u32 place_plus_1; /*   and its place in `threads`; 0: no VM's thread */
     __u32 node;         /* NUMA node, written by the agent */
-    __u32 unsure;       /* who runs has storage, and whether a mark was not to be told */
+    __u16 unsure;       /* who runs has storage, and whether a mark was not to be told */
+    __u16 is_held; /* the idle task was picked though others were runnable: core scheduling kept
+                    * the CPU idle for its sibling's sake, or a sched_ext scheduler did */
     struct vp_slice slices[VP_SLICES];
 };
 VP_ASSERT(sizeof(struct vp_cpu) == 32 + 32 * VP_SLICES);

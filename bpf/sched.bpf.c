@@ -59,8 +59,8 @@ static __always_inline struct vp_wait* wait_at(__u32 place_plus_1) {
 }
 
 /* Of the slice of a task that is no VM's thread. */
-static __always_inline __u64 owner_of(const struct task_struct* task) {
-    if (!task->pid) return VP_SLICE_IDLE;
+static __always_inline __u64 owner_of(const struct task_struct* task, const struct vp_cpu* cpu) {
+    if (!task->pid) return cpu->is_held ? VP_SLICE_HELD : VP_SLICE_IDLE;
     if (task->flags & PF_KTHREAD) return VP_SLICE_KERNEL;
     return (__u64)task->tgid << 32 | VP_SLICE_HOST;
 }
@@ -77,7 +77,7 @@ static __always_inline void running_slice(const struct vp_cpu* cpu, const struct
     if (!task || (__u32)task->pid != cpu->tid || rq->clock <= cpu->since_ns) return;
     struct vp_slot slot = {.place_plus_1 = cpu->place_plus_1};
     const struct vp_thread* thread = cpu->place_plus_1 ? thread_record(&slot, task->pid) : 0;
-    slice->owner = thread ? owner_of_vm(task, thread) : owner_of(task);
+    slice->owner = thread ? owner_of_vm(task, thread) : owner_of(task, cpu);
     slice->ns = rq->clock - cpu->since_ns;
     if ((__u32)slice->owner == VP_SLICE_HOST) copy_process_comm(slice->comm, task);
 }
@@ -178,12 +178,13 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
         cpu->floor = cpu->head + 1;
         if (wait) leave(prev, thread, wait, rq, clock);
     } else {
-        end_slice(cpu, owner_of(prev), slice_ns, prev);
+        end_slice(cpu, owner_of(prev, cpu), slice_ns, prev);
     }
 
     cpu->tid = next->pid;
     cpu->place_plus_1 = 0;
     cpu->unsure = 0;
+    if (!next->pid) cpu->is_held = rq->nr_running != 0;
     if (!next->bpf_storage) return 0;
     struct vp_slot* slot = bpf_task_storage_get(&thread_slots, next, 0, 0);
     if (!slot) {

@@ -109,6 +109,8 @@ static __always_inline void charge(struct vp_history* all, __u32 victim,
         charge_row(victim, slice, true, ns, mark);
     } else if (kind == VP_SLICE_KERNEL) {
         charge_class(all, VP_BY_KERNEL, ns, seen);
+    } else if (kind == VP_SLICE_HELD) {
+        charge_class(all, VP_BY_UNKNOWN, ns, seen);
     } else {
         charge_class(all, VP_BY_IDLE, ns, seen);
     }
