@@ -28,6 +28,7 @@ struct cfs_rq {
 /* A CPU's queue. `clock` is what sched_info's figures are differences of. */
 struct rq {
     struct task_struct* curr;
+    unsigned int nr_running; /* tasks that run or wait to */
     __u64 clock;
     __u64 clock_pelt;
     unsigned long lost_idle_time;

@@ -13,6 +13,7 @@
 /* The mark of a VM's thread, and the quickest answer to "is it one?": 3 ns for a task without. */
 struct vp_slot {
     __u32 place_plus_1; /* in `threads`; 0: none yet */
+    __u32 no_vcpu;      /* it found no place in `vcpus` */
 };
 
 struct {
@@ -106,19 +107,11 @@ struct {
     __type(value, struct vp_failures);
 } failures SEC(".maps") __weak;
 
-/* Made as they come: most hosts use a small part. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __uint(max_entries, VP_MAX_EXITS);
-    __type(key, struct vp_exit_key);
-    __type(value, struct vp_exits);
-} vm_exits SEC(".maps") __weak;
-
-/* Not pinned: what a vCPU was at before this agent means nothing. */
+/* Memory-mapped by the agent. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, VP_MAX_THREADS);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, VP_MAX_VCPUS);
     __type(key, __u32);
     __type(value, struct vp_vcpu);
 } vcpus SEC(".maps") __weak;

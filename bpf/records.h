@@ -15,10 +15,11 @@
 #define VP_MAX_THREADS 32768
 #define VP_THREAD_PROBES 16
 
-#define VP_MAX_VMS 4096       /* processes; 4096 * 144 bytes */
-#define VP_MAX_CGROUPS 16384  /* some four directories a VM */
-#define VP_MAX_BLOCK 8192     /* VM and device; 2 disks a VM for the most VMs; 4.3 MB */
-#define VP_MAX_EXITS 32768    /* VM and reason; made as they come: some 15 a VM, 48 bytes each */
+#define VP_MAX_VMS 4096      /* processes; 4096 * 144 bytes */
+#define VP_MAX_CGROUPS 16384 /* some four directories a VM */
+#define VP_MAX_BLOCK 8192    /* VM and device; 2 disks a VM for the most VMs; 4.3 MB */
+#define VP_MAX_VCPUS 8192    /* 1000 VMs with 4 each fill half of it; 5.5 MiB; a power of two */
+#define VP_VCPU_PROBES 16
 #define VP_MAX_DEVICES 1024   /* whole disks; 1024 * 40 bytes */
 #define VP_MAX_REQUESTS 16384 /* in flight at once on the host and owned by VMs */
 
@@ -87,9 +88,11 @@ VP_ASSERT(VP_MAX_THREADS == 1 << 15);
 #define VP_WAIT_BUCKETS 24
 
 /* To whom waiting is charged: who had the CPU meanwhile. */
-#define VP_BY_UNKNOWN 0      /* not seen: a lost event, or more slices ago than a CPU remembers */
-#define VP_BY_QUOTA 1        /* nobody: its own cgroup's CPU quota was used up */
-#define VP_BY_OWN_VCPU 2     /* another vCPU of the same VM */
+#define VP_BY_UNKNOWN                                                                             \
+    0                    /* a lost event, more slices ago than a CPU remembers, or a CPU that was \
+                          * kept idle (VP_SLICE_HELD) */
+#define VP_BY_QUOTA 1    /* nobody: its own cgroup's CPU quota was used up */
+#define VP_BY_OWN_VCPU 2 /* another vCPU of the same VM */
 #define VP_BY_OWN_EMULATOR 3 /* another thread of the same VM */
 #define VP_BY_OWN_IO 4       /* an I/O thread of the same VM, or a vhost worker */
 #define VP_BY_KERNEL 5       /* kernel threads */
@@ -173,7 +176,8 @@ struct vp_slice {
 #define VP_SLICE_IDLE 0
 #define VP_SLICE_KERNEL 1
 #define VP_SLICE_HOST 2
-#define VP_SLICE_VM 4 /* plus VP_ROLE_* */
+#define VP_SLICE_HELD 3 /* idle, though there was something to run: see vp_cpu.is_held */
+#define VP_SLICE_VM 4   /* plus VP_ROLE_* */
 
 /* Where a VM's thread that was on the CPU lately has its record. */
 #define VP_HINTS 16 /* a power of two */
@@ -190,7 +194,9 @@ struct vp_cpu {
     __u32 tid;          /* who runs */
     __u32 place_plus_1; /*   and its place in `threads`; 0: no VM's thread */
     __u32 node;         /* NUMA node, written by the agent */
-    __u32 unsure;       /* who runs has storage, and whether a mark was not to be told */
+    __u16 unsure;       /* who runs has storage, and whether a mark was not to be told */
+    __u16 is_held; /* the idle task was picked though others were runnable: core scheduling kept
+                    * the CPU idle for its sibling's sake, or a sched_ext scheduler did */
     __u32 pad0[7];
     struct vp_hint hints[VP_HINTS];
     struct vp_slice slices[VP_SLICES];
@@ -286,44 +292,55 @@ struct vp_expiry {
 };
 VP_ASSERT(sizeof(struct vp_expiry) == 24);
 
-/* Key of `vm_exits`. */
-struct vp_exit_key {
-    __u64 start_ns; /* of the VM's process */
-    __u32 tgid;
-    __u16 isa;    /* whose numbers the reasons are: VP_ISA_* */
-    __u16 reason; /* as the CPU says it, or VP_EXIT_UNKNOWN */
-};
-VP_ASSERT(sizeof(struct vp_exit_key) == 16);
-#define VP_ISA_VMX 1 /* as the kernel's kvm_exit says it: Intel */
-#define VP_ISA_SVM 2 /* AMD */
-#define VP_EXIT_UNKNOWN 0xffff
-
-/* Exits of all vCPUs of a VM for one reason. */
-struct vp_exits {
+/* Exits of one vCPU for one reason. */
+struct vp_exit_sum {
     __u64 exits;
-    __u64 outside_ns;          /* from the exits to the next entries, whatever was done meanwhile */
-    __u64 guest_ns;            /* in the guest before the exits */
-    __u64 halt_poll_ns;        /* of outside_ns, spent polling for a wake-up, with a CPU */
-    __u64 halt_poll_wasted_ns; /* of that, in vain: the vCPU went to sleep after all */
-    __u64 halt_wait_ns;        /* of outside_ns, asleep until a wake-up */
+    __u64 outside_ns; /* from the exits to the next entries, whatever was done meanwhile */
 };
-VP_ASSERT(sizeof(struct vp_exits) == 48);
 
-/* What one vCPU thread is at. Map `vcpus`, an array with the places of `threads`; written by its
- * thread alone. */
+/* What one vCPU thread has counted and is at. Map `vcpus`, a hash table in an array: the record of
+ * a thread is at one of VP_VCPU_PROBES places from vp_vcpu_place(tid). Written by its thread alone,
+ * so no atomics; whole cache lines, so that no two vCPUs share one. The record stays after its
+ * thread has ended, until the agent adds it to another ended one of the VM, or the VM is gone. */
+#define VP_EXIT_SLOTS 32
 struct vp_vcpu {
-    __u32 tid;
-    __u16 isa; /* of its last exit, as are the next two */
-    __u16 reason;
-    __u64 guest_ns;
-    __u64 entered_ns; /* CLOCK_MONOTONIC; 0: it is outside */
-    __u64 left_ns;    /* likewise; 0: it is inside */
-    __u64 poll_ok_ns; /* the kernel's own sums for the vCPU, at its last entry */
-    __u64 poll_wasted_ns;
-    __u64 wait_ns;
-    __u64 pad0;
+    /* At each exit. */
+    __u32 tid; /* 0: free; VP_TID_CLAIMED: being filled */
+    __u32 tgid;
+    __u64 start_ns; /* of the VM's process */
+    __u16 isa;      /* whose numbers the reasons are: VP_ISA_* */
+    __u16 slot;     /* of the last exit */
+    __u32 pad0;
+    __u64 entered_ns;    /* CLOCK_MONOTONIC; 0: it is outside */
+    __u64 left_ns;       /* likewise; 0: it is inside */
+    __u64 guest_ns;      /* in the guest before the exits */
+    __u64 halts_seen_ns; /* sum of the three below, to notice that one of them grew */
+    __u64 pad1;
+    /* After a halt. The kernel's own sums for the vCPU at its last entry, and what they grew by. */
+    __u64 poll_ok_seen_ns;
+    __u64 poll_wasted_seen_ns;
+    __u64 wait_seen_ns;
+    __u64 halt_poll_ns;        /* of the time outside, polling for a wake-up, with a CPU */
+    __u64 halt_poll_wasted_ns; /* of that, in vain: the vCPU went to sleep after all */
+    __u64 halt_wait_ns;        /* of the time outside, asleep until a wake-up */
+    __u64 pad2[2];
+    /* A hash table: slot -> reason as the CPU says it, plus 1; 0: free. The last slot is that of
+     * VP_EXIT_OTHER, for reasons that find no other. */
+    __u16 reasons[VP_EXIT_SLOTS];
+    struct vp_exit_sum by_reason[VP_EXIT_SLOTS]; /* by slot */
 };
-VP_ASSERT(sizeof(struct vp_vcpu) == 64);
+VP_ASSERT(sizeof(struct vp_vcpu) == 64 * 11);
+#define VP_ISA_VMX 1           /* as the kernel's kvm_exit says it: Intel */
+#define VP_ISA_SVM 2           /* AMD */
+#define VP_EXIT_UNKNOWN 0xfffe /* the kernel does not tell the reason */
+#define VP_EXIT_OTHER 0xfffd
+#define VP_EXIT_PROBES 16
+
+/* Where the search for a vCPU's record begins, as vp_thread_place(). */
+static inline __u32 vp_vcpu_place(__u32 tid) {
+    return (tid * 2654435761u) >> 19; /* the top 13 bits: below VP_MAX_VCPUS */
+}
+VP_ASSERT(VP_MAX_VCPUS == 1 << 13);
 
 /* What found no place or went wrong, since the maps were made. Map `failures`, one entry. */
 struct vp_failures {
@@ -337,7 +354,7 @@ struct vp_failures {
     __u64 busy_contended;   /* in_flight_since changed under our hands VP_BUSY_TRIES times */
     __u64 lost_completions; /* requests whose end was not seen; counted when that was noticed */
     __u64 devices_full;     /* a device found no room in `devices` */
-    __u64 exits_full;       /* a reason found no room in `vm_exits` */
+    __u64 vcpus_full;       /* a vCPU found none of its places free */
 };
 VP_ASSERT(sizeof(struct vp_failures) == 88);
 #define VP_BUSY_TRIES 8

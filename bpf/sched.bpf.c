@@ -60,8 +60,11 @@ static __always_inline struct vp_wait* wait_at(__u32 place_plus_1) {
 }
 
 /* Of the slice of a task that is no VM's thread. */
-static __always_inline __u64 owner_of(const struct task_struct* task) {
-    if (task->flags & PF_KTHREAD) return task->pid ? VP_SLICE_KERNEL : VP_SLICE_IDLE;
+static __always_inline __u64 owner_of(const struct task_struct* task, const struct vp_cpu* cpu) {
+    if (task->flags & PF_KTHREAD) {
+        if (task->pid) return VP_SLICE_KERNEL;
+        return cpu->is_held ? VP_SLICE_HELD : VP_SLICE_IDLE;
+    }
     return (__u64)task->tgid << 32 | VP_SLICE_HOST;
 }
 
@@ -74,9 +77,9 @@ static __always_inline void running_slice(const struct vp_cpu* cpu, const struct
                                           struct vp_slice* slice) {
     const struct task_struct* task = rq->curr;
     if (!task || (__u32)task->pid != cpu->tid || rq->clock <= cpu->since_ns) return;
-    struct vp_slot slot = {cpu->place_plus_1};
+    struct vp_slot slot = {.place_plus_1 = cpu->place_plus_1};
     const struct vp_thread* thread = cpu->place_plus_1 ? thread_record(&slot, task->pid) : 0;
-    slice->owner = thread ? owner_of_vm(thread, role_of(task)) : owner_of(task);
+    slice->owner = thread ? owner_of_vm(thread, role_of(task)) : owner_of(task, cpu);
     slice->ns = rq->clock - cpu->since_ns;
     if ((__u32)slice->owner == VP_SLICE_HOST) copy_process_comm(slice->comm, task);
 }
@@ -85,7 +88,7 @@ static __always_inline void running_slice(const struct vp_cpu* cpu, const struct
  * switch needs: where the CPU's return predictor is not trusted, a call costs 10 to 25 ns. */
 static __always_inline bool leave(struct vp_cpu* cpu, struct task_struct* task, __u32 place_plus_1,
                                   __u64 slice_ns) {
-    struct vp_slot slot = {place_plus_1};
+    struct vp_slot slot = {.place_plus_1 = place_plus_1};
     struct vp_thread* thread = thread_record(&slot, task->pid);
     struct vp_wait* wait = wait_at(place_plus_1);
     if (!thread || !wait) return false;
@@ -98,8 +101,10 @@ static __always_inline bool leave(struct vp_cpu* cpu, struct task_struct* task, 
     thread->on_cpu = task->__state ? 0 : VP_TID_CLAIMED;
     thread->role = role;
     catch_up(task, thread, &wait->all);
-    wait->quota_base_ns = quota_base(task, queue_of(task), cpu->since_ns);
-    wait->left_ns = cpu->since_ns;
+    if (!waits_left_out) {
+        wait->quota_base_ns = quota_base(task, queue_of(task), cpu->since_ns);
+        wait->left_ns = cpu->since_ns;
+    }
     /* Not at sched_process_exit: a thread still uses its CPU from there to here. */
     if (task->__state & TASK_DEAD) retire(thread, wait);
     return true;
@@ -109,7 +114,7 @@ static __always_inline bool leave(struct vp_cpu* cpu, struct task_struct* task, 
  * of its wait to run_delay only after this tracepoint, by this same clock. */
 static __always_inline bool arrive(struct vp_cpu* cpu, struct task_struct* task, __u32 place_plus_1,
                                    __u32 number) {
-    struct vp_slot slot = {place_plus_1};
+    struct vp_slot slot = {.place_plus_1 = place_plus_1};
     struct vp_thread* thread = thread_record(&slot, task->pid);
     struct vp_wait* wait = wait_at(place_plus_1);
     if (!thread || !wait || thread->start_ns != task->start_boottime) return false;
@@ -132,6 +137,15 @@ static __always_inline bool arrive(struct vp_cpu* cpu, struct task_struct* task,
     }
     if (!queued) return true;
     const __u64 waited = clock > queued ? clock - queued : 0;
+    if (waits_left_out) {
+        ++all->merged;
+        ++thread->switches;
+        if (!waited) return true;
+        thread->run_delay_ns += waited;
+        all->by[VP_BY_UNKNOWN].ns += waited;
+        ++all->by[VP_BY_UNKNOWN].waits;
+        return true;
+    }
     if (wait->asleep) { /* how much of it, at its end, it did wait is not known */
         wait->asleep = 0;
         wait->moved_ns = 0;
@@ -180,12 +194,13 @@ int BPF_PROG(vp_sched_switch, bool preempt, struct task_struct* prev, struct tas
         if (found || !is_known) place_plus_1 = found;
     }
     if (!place_plus_1 || !leave(cpu, prev, place_plus_1, slice_ns)) {
-        end_slice(cpu, owner_of(prev), slice_ns, prev);
+        end_slice(cpu, owner_of(prev, cpu), slice_ns, prev);
     }
 
     cpu->tid = next->pid;
     cpu->place_plus_1 = 0;
     cpu->unsure = 0;
+    if (!next->pid) cpu->is_held = queue_of(prev)->nr_running != 0;
     if (!next->bpf_storage) return 0;
     struct vp_hint* hint = &cpu->hints[next->pid % VP_HINTS];
     if (hint->tid == next->pid && arrive(cpu, next, hint->place_plus_1, number)) return 0;

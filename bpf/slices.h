@@ -34,6 +34,9 @@ static __always_inline void copy_process_comm(char to[VP_COMM_LEN],
 #define VP_SLICE_SHORT_NS 100000
 #define VP_SLICE_MERGED_NS 1000000
 
+/* Set by the loader: waits are not to be charged to anybody, so that nothing is remembered. */
+const volatile __u8 waits_left_out = 0;
+
 /* The oldest slice makes room for a new one. */
 static __always_inline void make_old(struct vp_cpu* cpu, const struct vp_slice* slice) {
     const __u32 head = cpu->old_head;
@@ -64,6 +67,7 @@ static __always_inline void begin_slice(struct vp_cpu* cpu, __u64 owner, __u64 n
 /* The slice that `task` had on this CPU has ended. */
 static __always_inline void end_slice(struct vp_cpu* cpu, __u64 owner, __u64 ns,
                                       const struct task_struct* task) {
+    if (waits_left_out) return;
     const __u32 head = cpu->head;
     struct vp_slice* slice = &cpu->slices[head % VP_SLICES];
     if (slice->owner == owner && head - cpu->floor < VP_SLICES) { /* not closed */
@@ -149,6 +153,8 @@ static __always_inline void charge(struct vp_history* all, __u32 victim,
         charge_row(victim, slice, true, ns, mark);
     } else if (kind == VP_SLICE_KERNEL) {
         charge_class(all, VP_BY_KERNEL, ns, seen);
+    } else if (kind == VP_SLICE_HELD) {
+        charge_class(all, VP_BY_UNKNOWN, ns, seen);
     } else {
         charge_class(all, VP_BY_IDLE, ns, seen);
     }

@@ -10,8 +10,8 @@ namespace virtpulse::agent {
 Result<ChosenSource> choose_source(const Options& options) {
     ChosenSource chosen;
     if (options.source != Source::proc) {
-        auto ebpf = make_ebpf_source(options.root,
-                                     {Pinning::shared, options.bpf_stats, options.most_culprits});
+        auto ebpf = make_ebpf_source(options.root, {Pinning::shared, options.bpf_stats,
+                                                    options.most_culprits, options.without});
         if (ebpf) {
             chosen.source = std::move(*ebpf);
             return chosen;

@@ -15,6 +15,7 @@
 #include <iterator>
 
 #include "base/text.h"
+#include "userspace/probe/plan.h"
 
 namespace virtpulse::agent {
 namespace {
@@ -156,6 +157,13 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
                    "Where VM figures come from: auto takes ebpf where it works, and says why not")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "ebpf", "proc"}));
+    app.add_option(
+           "--without", options.without,
+           "Figures by eBPF that are not needed, and whose cost is saved; again for several")
+        ->type_name("GROUP[,GROUP]")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember(optional_figures()));
     app.add_option("--frames", frames,
                    "standard: only what the protocol of 2011 has, one datagram a sample")
         ->capture_default_str()

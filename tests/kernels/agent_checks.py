@@ -30,7 +30,7 @@ class Agent(KernelCase):
         kind, *pins = self.boot.words["bpffs"].split()
         self.assertEqual(kind, "bpf")
         for name in ("vms", "threads", "waits", "ended_waits", "culprits", "vm_block", "requests",
-                     "devices", "vm_exits", "cgroups", "failures", "agents"):
+                     "devices", "vcpus", "cgroups", "failures", "agents"):
             self.assertIn(name, pins)
 
     def test_counters_of_cpu_lose_nothing_while_there_is_no_agent(self):

@@ -34,10 +34,11 @@ MAPS = {
     "requests": ("vp_request", "issued_ns"),
     "threads": ("vp_thread", "run_delay_ns"),
     "vm_block": ("vp_block", "write_bytes"),
-    "vm_exits": ("vp_exits", "outside_ns"),
     "vms": ("vp_vm", "since_ns"),
     "waits": ("vp_wait", "quota_base_ns"),
 }
+if pathlib.Path("/sys/module/kvm").exists():
+    MAPS["vcpus"] = ("vp_vcpu", "halt_wait_ns")
 # A guest's name is the machine's, and several builds may run the tests at once.
 NAME = f"a{os.getpid()}"
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 import time
@@ -30,6 +31,20 @@ WITHOUT_BPFFS = (
     "while mountpoint -q /sys/fs/bpf; do umount --lazy /sys/fs/bpf; done; exec \"$@\"",
     "sh",
 )
+
+
+def in_pid_namespace(host_procfs):
+    """A PID namespace and /proc of its own, with the host's /proc at another place."""
+    return ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+            "sh", "-c", f'mount --rbind /proc "{host_procfs}" && mount -t proc proc /proc && '
+            'exec "$@"', "sh")
+
+
+def end_first_inside(agent):
+    """unshare waits for its child, which is the agent, and takes no signal for it."""
+    children = pathlib.Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text()
+    os.kill(int(children), signal.SIGTERM)
+    return agent.end(0)
 
 
 class FallbackTest(unittest.TestCase):
@@ -73,8 +88,8 @@ class FallbackTest(unittest.TestCase):
         self.addCleanup(process.kill)
         return process
 
-    def check_falls_back(self, reason, *options, command=()):
-        process = self.run_qemu(command)
+    def check_falls_back(self, reason, *options, command=(), is_qemu_inside=True, end=Agent.end):
+        process = self.run_qemu(command if is_qemu_inside else ())
         options = ("--libvirt", "none", *options)
         with Agent(*options, command=command) as agent:
             agent.samples.first(lambda s: s.named(self.name))
@@ -85,7 +100,7 @@ class FallbackTest(unittest.TestCase):
                     figures.append((sample.vm(self.name)["ext"], process_clock_ns(process.pid)))
                 time.sleep(2)
             self.assertEqual(sample.host["ext"]["source"], "proc")
-            self.assertEqual(agent.end()[0], 0)
+            self.assertEqual(end(agent)[0], 0)
         (first, clock_first), (last, clock_last) = figures
         off = percent_off(last["cpu_ns"] - first["cpu_ns"], clock_last - clock_first)
         print(f"{' '.join(agent.log)}; by /proc {off:+.4f} % off")
@@ -111,6 +126,13 @@ class FallbackTest(unittest.TestCase):
 
     def test_no_privilege(self):
         self.check_falls_back("no privilege", command=UNPRIVILEGED)
+
+    def test_a_pid_namespace_of_its_own(self):
+        """As in a container that has the host's /proc elsewhere."""
+        with tempfile.TemporaryDirectory() as procfs:
+            self.check_falls_back(
+                r"PID namespace.*hostPID: true, or --pid=host", "--path-procfs", procfs,
+                command=in_pid_namespace(procfs), is_qemu_inside=False, end=end_first_inside)
 
     def test_no_bpffs(self):
         sysfs = self.sysfs_without("fs/bpf")

@@ -12,6 +12,7 @@ import uuid
 import agent_process
 from agent_process import (
     FAKE_QEMU,
+    MAPS,
     NAME,
     Agent,
     fake_qemu,
@@ -32,10 +33,10 @@ OWNED = {
     "ended_waits": lambda row: [row["key"]],
     "culprits": lambda row: [row["key"]["victim"], row["key"]["tgid"]],
     "vm_block": lambda row: [row["key"]["tgid"]],
-    "vm_exits": lambda row: [row["key"]["tgid"]],
     "cgroups": lambda row: [row["value"]["tgid"]],
     "requests": lambda row: [row["value"]["tgid"]],
     "threads": lambda row: [row["value"]["tgid"]] if row["value"]["tid"] else [],
+    **({"vcpus": lambda row: [row["value"]["tgid"]]} if "vcpus" in MAPS else {}),
 }
 
 

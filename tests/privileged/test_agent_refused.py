@@ -24,6 +24,7 @@ from agent_process import (
     threads_of,
 )
 from loop_disk import LoopDisk, block_of, diskstats, why_not
+from waiting import kernel_figures
 
 REFUSE = BINARIES.parent / "fixtures/refuse-programs.so"
 CPU_PERCENT = 0.1
@@ -45,6 +46,14 @@ LOSSES = {
     "vp_io_start": (None, set()),  # vp_getrq takes its place
     "vp_getrq": ("block_start", set()),
     "vp_md_end_flush": ("block_md_flush", set()),
+}
+# By what --without names: its programs, and what goes with it.
+LEFT_OUT = {
+    "waits": ({"vp_migrate_task"}, {"wait", "vcpu's waits"}),
+    "block": ({program for program in LOSSES
+               if program.startswith(("vp_rq_", "vp_io_", "vp_getrq", "vp_md_", "vp_expire_"))},
+              {"block"}),
+    "kvm": ({"vp_kvm_entry", "vp_kvm_exit"}, set()),
 }
 # Of every VM.
 FIGURES = {"cpu_ns", "run_delay_ns", "switches", "threads", "role", "wait", "block"}
@@ -145,6 +154,42 @@ class RefusedTest(unittest.TestCase):
                 continue
             with self.subTest(program):
                 self.check_refused([program], {missing} - {None}, gone)
+
+    def check_left_out(self, *names):
+        gone = set().union(*(LEFT_OUT[name][1] for name in names))
+        options = ("--source", "ebpf", "--log-level", "debug", "--without", ",".join(names))
+        with self.agent(*options) as agent:
+            agent.samples.first(self.both)
+            delays = []
+            for _ in range(2):
+                with stopped(self.burner.pid):
+                    ext = self.both(agent.samples.first(self.both, time.time()))[0]
+                    # The kernel's own has phantom waits in it; without waits so has ours.
+                    delay = ext["run_delay_ns"] + ext.get("wait", {}).get("phantom_ns", 0)
+                    delays.append((delay, ext["switches"],
+                                   *kernel_figures(self.burner.pid)[1:]))
+                time.sleep(0.5)
+            seen = self.check_figures(agent, gone)
+            sample = agent.samples.all[-1]
+            self.assertEqual(agent.end()[0], 0)
+        self.assertEqual(sample.missing.keys(), set(names))
+        for text in sample.missing.values():
+            self.assertTrue(text.startswith("left out by --without"), text)
+        loaded = next(line for line in agent.log if "programs loaded:" in line)
+        loaded = set(loaded.partition("loaded:")[2].split())
+        left_out = set().union(*(LEFT_OUT[name][0] for name in names))
+        self.assertEqual(loaded, self.loaded - left_out)
+        delay, switches, kernel_delay, kernel_switches = (
+            after - before for before, after in zip(*delays))
+        self.assertEqual(switches, kernel_switches)
+        self.assertLessEqual(abs(delay - kernel_delay), kernel_delay * CPU_PERCENT / 100)
+        print(f"without {' '.join(names)}: {seen}, waited {delay} of {kernel_delay} ns; "
+              f"{sample.missing}")
+
+    def test_figures_that_are_not_wanted_are_missing_and_no_others(self):
+        for names in (["waits"], ["block"], ["kvm"], list(LEFT_OUT)):
+            with self.subTest(names):
+                self.check_left_out(*names)
 
     def test_without_either_way_to_see_what_is_queued(self):
         if "vp_io_start" not in self.loaded:

@@ -248,7 +248,7 @@ class Comparer {
 Result<void> compare_sources(const Options& options, std::ostream& out) {
     auto ticker = Ticker::make(options.interval);
     if (!ticker) return ticker.error();
-    auto ebpf = make_ebpf_source(options.root, {});
+    auto ebpf = make_ebpf_source(options.root, {.without = options.without});
     if (!ebpf) return ebpf.error().within("cannot compare: no eBPF here");
     auto proc = ProcSource::make(options.root);
     if (!proc) return proc.error();

@@ -12,7 +12,7 @@
 #include "userspace/probe/bring_up.h"
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
-#include "userspace/probe/fold_kvm.h"
+#include "userspace/probe/kvm_report.h"
 #include "userspace/probe/running_threads.h"
 #include "userspace/probe/vcpu_figures.h"
 #include "userspace/probe/vm_index.h"
@@ -72,7 +72,6 @@ class EbpfSource final : public VmSource {
   private:
     void report_vms(SourceReport& report, std::span<const VmUse> uses, bool are_waits_read);
     void report_block(SourceReport& report);
-    void report_kvm(SourceReport& report);
     void report_failures(SourceReport& report);
     bool read_pairs(SourceReport& report);
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
@@ -101,9 +100,9 @@ class EbpfSource final : public VmSource {
     std::string buffer_;
     std::vector<VmRow> vm_rows_;
     bool vms_are_read_ = false;  // for the sample that has begun
-    std::vector<ExitsRow> exits_rows_;
     WaitReport waits_;
     BlockReport block_;
+    KvmReport kvm_;
     steady_clock::time_point next_search_{};
     steady_clock::time_point last_expiry_ = steady_clock::now();
     bool searched_ = false;  // for the newest candidates: /proc lists the dead too
@@ -191,7 +190,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
     const bool are_waits_read = are_pairs_read && read_waits(report, *uses);
     report_vms(report, *uses, are_waits_read);
     report_block(report);
-    report_kvm(report);
+    if (has_kvm_) kvm_.read(probe_, VmIndex(fold_, by_vm_), report.vms);
     report_vcpus();
     report_own_cost(report, *uses);
     report_failures(report);
@@ -256,7 +255,7 @@ void EbpfSource::report_failures(SourceReport& report) {
                                  failures->storage_refused + failures->waits_full +
                                  failures->culprits_full + failures->block_full +
                                  failures->requests_full + failures->busy_contended +
-                                 failures->devices_full + failures->exits_full;
+                                 failures->devices_full + failures->vcpus_full;
         report.lost_completions = failures->lost_completions;
         waits_.note_full(failures->culprits_full);
     }
@@ -289,36 +288,13 @@ void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> us
     add("threads", threads);
     add("culprits", waits_.culprit_rows());
     add("vm_block", block_.rows());
+    if (has_kvm_) add("vcpus", kvm_.records());
 }
 
 void EbpfSource::report_block(SourceReport& report) {
     if (missing_.contains("block")) return;
     const auto read = block_.read(probe_, VmIndex(fold_, by_vm_), report.vms);
     if (!read) report.missing["block"] = read.error().message;
-}
-
-void EbpfSource::report_kvm(SourceReport& report) {
-    if (!has_kvm_) return;
-    if (const auto read = probe_.read_exits(exits_rows_); !read) {
-        report.missing["kvm"] = read.error().message;
-        return;
-    }
-    for (auto& vm : report.vms)
-        vm.kvm.emplace();
-    const VmIndex index(fold_, by_vm_);
-    for (const auto& row : exits_rows_) {
-        const auto& key = row.key;
-        if (VmCounters* const vm = index.counters_of(key.tgid, key.start_ns)) {
-            add_exits(*vm->kvm, row);
-        } else if (index.is_gone(probe_, key.tgid)) {
-            probe_.remove_exits(key);
-        }
-    }
-    for (auto& vm : report.vms) {
-        sort_exits(*vm.kvm);
-        // No guest of KVM, or one that has just begun: nothing to say.
-        if (vm.kvm->exits == 0) vm.kvm.reset();
-    }
 }
 
 void EbpfSource::report_vcpus() {
@@ -352,6 +328,8 @@ Result<std::unique_ptr<VmSource>> make_ebpf_source(const Root& root, const EbpfS
     quiet_libbpf();
     auto plan = plan_programs(gather_kernel_facts(root));
     if (plan.refusal) return Error{*plan.refusal};
+    for (const auto& name : settings.without)
+        plan = without_figures(std::move(plan), name);
     std::optional<PinDirectory> pins;
     if (settings.pinning == Pinning::shared) {
         auto acquired = PinDirectory::acquire(root);

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "bpf/records.h"
 #include "userspace/probe/kernel_probe.h"
@@ -23,6 +25,7 @@ struct EbpfSettings {
     Pinning pinning = Pinning::own;
     bool measure_programs = false;                  // the kernel is asked what our programs cost
     std::uint32_t most_culprits = VP_MAX_CULPRITS;  // rows that there is room for
+    std::vector<std::string> without;               // of optional_figures()
 };
 
 // Loads and attaches the programs that this kernel can have. The error is one line that says what

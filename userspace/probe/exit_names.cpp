@@ -42,6 +42,7 @@ std::span<const Name> names_of(std::uint16_t isa) {
 
 std::string exit_name(std::uint16_t isa, std::uint16_t reason) {
     if (reason == VP_EXIT_UNKNOWN) return "unknown";
+    if (reason == VP_EXIT_OTHER) return "other";
     const auto names = names_of(isa);
     const auto found = std::ranges::find(names, std::int64_t{reason}, &Name::reason);
     if (found == names.end()) {

@@ -59,6 +59,17 @@ bool has_capability(cap_value_t capability) {
            value == CAP_SET;
 }
 
+// By /proc/self, which leads to us wherever it leads anywhere: in the procfs of a namespace that is
+// not above ours, which has no number for us, it is missing.
+bool is_in_initial_pid_namespace(const Root& root) {
+    constexpr ino_t initial = 0xeffffffc;  // PROC_PID_INIT_INO of the kernel, since 3.8
+    for (const auto& procfs : {std::string("/proc"), root.procfs}) {
+        struct stat info {};
+        if (stat((procfs + "/self/ns/pid").c_str(), &info) == 0) return info.st_ino == initial;
+    }
+    return false;
+}
+
 std::string make_bpffs_ready(const std::string& path) {
     struct statfs info {};
     if (statfs(path.c_str(), &info) != 0) return system_error(path).message;
@@ -94,6 +105,7 @@ KernelFacts gather_kernel_facts(const Root& root) {
     KernelFacts facts;
     facts.may_load_programs =
         has_capability(CAP_SYS_ADMIN) || (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
+    facts.in_initial_pid_namespace = is_in_initial_pid_namespace(root);
     const std::string btf_path = root.sysfs + "/kernel/btf/vmlinux";
     const Btf types(access(btf_path.c_str(), R_OK) == 0 ? btf__parse(btf_path.c_str(), nullptr)
                                                         : nullptr);
@@ -107,7 +119,7 @@ KernelFacts gather_kernel_facts(const Root& root) {
         if (own) note_types(own.get(), facts);
     }
     // Only where it is of use: an agent that will read /proc mounts nothing.
-    if (facts.may_load_programs && facts.has_btf) {
+    if (facts.may_load_programs && facts.in_initial_pid_namespace && facts.has_btf) {
         facts.bpffs_problem = make_bpffs_ready(root.sysfs + "/fs/bpf");
     }
     return facts;

@@ -13,13 +13,14 @@ namespace virtpulse::agent {
 struct KernelFacts {
     bool has_btf = false;                            // the kernel describes its own types
     bool may_load_programs = false;                  // CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON
+    bool in_initial_pid_namespace = false;           // else iterators see its own tasks alone
     std::set<std::string, std::less<>> tracepoints;  // of those that we ask for
     std::set<std::string, std::less<>> members;      // likewise: "task_struct.sched_info"
     bool has_kvm = false;                            // built in, or its module is loaded
     std::string bpffs_problem;  // why nothing can be pinned; empty where it can
 };
 
-// Looks at the kernel's BTF below `root.sysfs`, at our own capabilities below `root.procfs`, and
+// Looks at the kernel's BTF below `root.sysfs`, at our own capabilities and PID namespace, and
 // mounts bpffs on SYSFS/fs/bpf where it is not. Never fails: what cannot be had is a fact.
 KernelFacts gather_kernel_facts(const Root& root);
 

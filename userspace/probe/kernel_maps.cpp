@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "userspace/probe/kernel_probe_impl.h"
+#include "userspace/probe/record_word.h"
 
 namespace virtpulse::agent {
 
@@ -23,10 +24,6 @@ Result<void> KernelProbe::read_devices(std::vector<DeviceRow>& rows) {
 
 Result<void> KernelProbe::read_ended_waits(std::vector<EndedWaitsRow>& rows) {
     return read_rows(impl_->skeleton->maps.ended_waits, impl_->ended_waits, rows);
-}
-
-Result<void> KernelProbe::read_exits(std::vector<ExitsRow>& rows) {
-    return read_rows(impl_->skeleton->maps.vm_exits, impl_->exits, rows);
 }
 
 Result<void> KernelProbe::read_culprits(std::vector<CulpritRow>& rows) {
@@ -63,6 +60,12 @@ std::span<vp_thread, VP_MAX_THREADS> KernelProbe::threads() const {
 }
 std::span<vp_wait, VP_MAX_THREADS> KernelProbe::waits() const {
     return std::span<vp_wait, VP_MAX_THREADS>(impl_->waits.get(), VP_MAX_THREADS);
+}
+std::span<vp_vcpu> KernelProbe::vcpus() const {
+    return {impl_->vcpus.get(), impl_->vcpus ? std::size_t{VP_MAX_VCPUS} : 0};
+}
+std::uint64_t KernelProbe::vcpus_begun() const {
+    return agent::load(impl_->skeleton->bss->vcpus_begun);
 }
 
 Result<bool> KernelProbe::add_vm(std::uint32_t tgid, const vp_vm& vm) {
@@ -118,9 +121,6 @@ Result<void> KernelProbe::add_pending(std::uint32_t victim, const vp_pending& pe
 }
 void KernelProbe::remove_block(const vp_block_key& key) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_block), &key);
-}
-void KernelProbe::remove_exits(const vp_exit_key& key) {
-    bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.vm_exits), &key);
 }
 void KernelProbe::remove_cgroup(std::uint64_t cgroup_id) {
     bpf_map_delete_elem(impl_->fd(impl_->skeleton->maps.cgroups), &cgroup_id);

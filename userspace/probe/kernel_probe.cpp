@@ -17,14 +17,15 @@
 namespace virtpulse::agent {
 namespace {
 
-template <class Record>
-Result<Mapped<Record>> map_memory(const bpf_map* map) {
-    void* memory = mmap(nullptr, sizeof(Record) * VP_MAX_THREADS, PROT_READ | PROT_WRITE,
-                        MAP_SHARED, bpf_map__fd(map), 0);
+template <class Record, std::size_t count>
+Result<void> map_memory(const bpf_map* map, Mapped<Record, count>& mapped) {
+    void* memory = mmap(nullptr, sizeof(Record) * count, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        bpf_map__fd(map), 0);
     if (memory == MAP_FAILED) {
         return system_error("cannot map the records in " + std::string(bpf_map__name(map)));
     }
-    return Mapped<Record>(static_cast<Record*>(memory));
+    mapped.reset(static_cast<Record*>(memory));
+    return {};
 }
 
 // Runs an iterator to its end; what it would print is nothing.
@@ -52,7 +53,7 @@ std::string_view end_of(std::string_view log) {
 
 bool is_pinned(const virtpulse_bpf& skeleton, const bpf_map* map) {
     return map != skeleton.maps.thread_slots && map != skeleton.maps.cpus &&
-           map != skeleton.maps.vcpus && !bpf_map__is_internal(map);
+           bpf_map__autocreate(map) && !bpf_map__is_internal(map);
 }
 
 MapShape shape_of(const bpf_map* map) {
@@ -97,6 +98,7 @@ Result<std::vector<bpf_map*>> prepare(const virtpulse_bpf& skeleton, const Progr
     bpf_map__set_max_entries(skeleton.maps.culprits, most_culprits);
     skeleton.rodata->queued_by_bio = plan.queued_by_bio();
     skeleton.rodata->queued_is_seen = plan.queued_is_seen();
+    skeleton.rodata->waits_left_out = plan.waits_left_out;
     bpf_map__set_autocreate(skeleton.maps.vcpus, plan.loads("vp_kvm_entry"));
     if (!pins) return std::vector<bpf_map*>{};
     auto to_pin = maps_of_other_shape(skeleton, *pins);
@@ -152,12 +154,11 @@ OrRefusal<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirec
     if (!to_pin) return Refusal{{}, to_pin.error()};
     impl->to_pin = std::move(*to_pin);
     if (const auto loaded = load_programs(*impl->skeleton); !loaded) return loaded.error();
-    auto threads = map_memory<vp_thread>(impl->skeleton->maps.threads);
-    if (!threads) return Refusal{{}, threads.error()};
-    impl->threads = std::move(*threads);
-    auto waits = map_memory<vp_wait>(impl->skeleton->maps.waits);
-    if (!waits) return Refusal{{}, waits.error()};
-    impl->waits = std::move(*waits);
+    const auto& maps = impl->skeleton->maps;
+    auto mapped = map_memory(maps.threads, impl->threads);
+    if (mapped) mapped = map_memory(maps.waits, impl->waits);
+    if (mapped && bpf_map__autocreate(maps.vcpus)) mapped = map_memory(maps.vcpus, impl->vcpus);
+    if (!mapped) return Refusal{{}, mapped.error()};
     return KernelProbe(std::move(impl));
 }
 

@@ -32,11 +32,6 @@ struct DeviceRow {
     vp_device device;
 };
 
-struct ExitsRow {
-    vp_exit_key key;
-    vp_exits exits;
-};
-
 struct EndedWaitsRow {
     std::uint32_t tgid;
     vp_history history;
@@ -76,7 +71,6 @@ class KernelProbe {
     Result<void> read_vms(std::vector<VmRow>& rows);
     Result<void> read_block(std::vector<BlockRow>& rows);
     Result<void> read_devices(std::vector<DeviceRow>& rows);
-    Result<void> read_exits(std::vector<ExitsRow>& rows);
     Result<void> read_ended_waits(std::vector<EndedWaitsRow>& rows);
     Result<void> read_culprits(std::vector<CulpritRow>& rows);
     // The next rows of them, from where the last call ended; `rows` gets an eighth of what the map
@@ -92,6 +86,11 @@ class KernelProbe {
 
     // Of the threads at the same places, likewise.
     [[nodiscard]] std::span<vp_wait, VP_MAX_THREADS> waits() const;
+
+    // Of vCPUs; none where the programs for KVM are not loaded.
+    [[nodiscard]] std::span<vp_vcpu> vcpus() const;
+    // Grows when a vCPU's record begins.
+    [[nodiscard]] std::uint64_t vcpus_begun() const;
 
     // False where there was one already, which then stays.
     Result<bool> add_vm(std::uint32_t tgid, const vp_vm& vm);
@@ -111,7 +110,6 @@ class KernelProbe {
     // Before attach(): says of which NUMA node a CPU is.
     Result<void> set_node(std::uint32_t cpu, std::uint32_t node);
     void remove_block(const vp_block_key& key);
-    void remove_exits(const vp_exit_key& key);
     Result<void> replace_block(const BlockRow& row);
     Result<void> set_cgroup_owner(std::uint64_t cgroup_id, const vp_owner& owner);
     void remove_cgroup(std::uint64_t cgroup_id);

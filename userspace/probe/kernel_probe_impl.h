@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -26,22 +27,21 @@ struct FreeLink {
 };
 using Link = std::unique_ptr<bpf_link, FreeLink>;
 
-// An array map's memory, of one record a thread.
-template <class Record>
+// An array map's memory.
+template <class Record, std::size_t count>
 struct Unmap {
-    void operator()(Record* memory) const noexcept {
-        munmap(memory, sizeof(Record) * VP_MAX_THREADS);
-    }
+    void operator()(Record* memory) const noexcept { munmap(memory, sizeof(Record) * count); }
 };
-template <class Record>
-using Mapped = std::unique_ptr<Record, Unmap<Record>>;
+template <class Record, std::size_t count = VP_MAX_THREADS>
+using Mapped = std::unique_ptr<Record, Unmap<Record, count>>;
 
 struct KernelProbe::Impl {
     Skeleton skeleton;
     std::vector<bpf_map*> to_pin;  // in place of pinned maps of another shape
     Mapped<vp_thread> threads;
     Mapped<vp_wait> waits;
-    std::vector<Link> links;  // after the skeleton, so that they go first
+    Mapped<vp_vcpu, VP_MAX_VCPUS> vcpus;  // null without the programs for KVM
+    std::vector<Link> links;              // after the skeleton, so that they go first
     Link adopt;
     Fd measuring;
     Batch<std::uint32_t, vp_vm> vms;
@@ -49,7 +49,6 @@ struct KernelProbe::Impl {
     Batch<vp_culprit_key, vp_culprit> culprits;
     Position next_culprits;
     Batch<vp_block_key, vp_block> block;
-    Batch<vp_exit_key, vp_exits> exits;
     Batch<std::uint32_t, vp_device> devices;
     Batch<std::uint64_t, vp_request> requests;
     std::vector<RequestRow> request_rows;

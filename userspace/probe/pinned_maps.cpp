@@ -34,8 +34,8 @@ constexpr std::array meanings{
     Meaning{"failures", "what found no place or went wrong, since the maps were made"},
     Meaning{"requests", "block requests of VMs, queued and at a device now"},
     Meaning{"threads", "threads of VMs: CPU time and waiting; those with tid 0 are free"},
+    Meaning{"vcpus", "exits of each vCPU from its guest by reason, and their time"},
     Meaning{"vm_block", "block I/O by VM and disk: operations, bytes, time, latencies"},
-    Meaning{"vm_exits", "exits from guests of KVM by VM and reason, and their time"},
     Meaning{"vms", "processes that run VMs, by tgid"},
     Meaning{"waits", "waits for a CPU of each thread: by length, and who had it"},
 };
@@ -59,7 +59,7 @@ Result<std::uint64_t> count_keys(int fd, const bpf_map_info& info, const std::st
     return std::min<std::uint64_t>(count, info.max_entries);
 }
 
-// Of the array of threads those records are used that begin with a tid.
+// Of the arrays of threads and vCPUs those records are used that begin with a tid.
 Result<std::uint64_t> count_records(int fd, const bpf_map_info& info, const std::string& path) {
     constexpr std::uint32_t step = 4096;
     std::vector<std::uint32_t> keys(step);
@@ -110,7 +110,7 @@ Result<PinnedMap> look_at(const Root& root, const std::string& path) {
         const auto count = count_keys(fd.get(), info, path);
         if (!count) return count.error();
         map.used = *count;
-    } else if (map.name == "threads") {
+    } else if (map.name == "threads" || map.name == "vcpus") {
         const auto count = count_records(fd.get(), info, path);
         if (!count) return count.error();
         map.used = *count;

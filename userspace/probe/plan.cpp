@@ -62,6 +62,18 @@ constexpr std::array losses{
               "flushes of a VM on an md array are not counted on the array's disks"},
 };
 
+// What --without names.
+struct OptionalFigures {
+    std::string_view name;
+    ProgramGroup group;
+};
+
+constexpr std::array optional{
+    OptionalFigures{"waits", ProgramGroup::waits},
+    OptionalFigures{"block", ProgramGroup::block},
+    OptionalFigures{"kvm", ProgramGroup::kvm},
+};
+
 void note_missing(ProgramPlan& plan, ProgramGroup group, std::string_view why) {
     const auto* const found = std::ranges::find(losses, group, &GroupLoss::group);
     if (found == losses.end()) return;
@@ -118,6 +130,13 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
             "and CAP_SYS_RESOURCE)";
         return plan;
     }
+    if (!facts.in_initial_pid_namespace) {
+        plan.refusal =
+            "this agent is in a PID namespace of its own, where the kernel hides the host's "
+            "threads "
+            "from it (run it in the host's: hostPID: true, or --pid=host)";
+        return plan;
+    }
     if (!facts.has_btf) {
         plan.refusal = "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
         return plan;
@@ -156,6 +175,23 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
     if (!lack(facts, ProgramGroup::md_flush).empty()) leave_out(plan, ProgramGroup::md_flush);
     if (!has(ProgramGroup::kvm) && !facts.has_kvm) plan.missing.erase("kvm");
     if (!has(ProgramGroup::block)) leave_out_block(plan);
+    return plan;
+}
+
+std::vector<std::string> optional_figures() {
+    std::vector<std::string> names;
+    for (const auto& figures : optional)
+        names.emplace_back(figures.name);
+    return names;
+}
+
+ProgramPlan without_figures(ProgramPlan plan, std::string_view name) {
+    const auto* const figures = std::ranges::find(optional, name, &OptionalFigures::name);
+    if (figures == optional.end()) return plan;
+    leave_out(plan, figures->group);
+    note_missing(plan, figures->group, "left out by --without");
+    if (figures->group == ProgramGroup::block) leave_out_block(plan);
+    if (figures->group == ProgramGroup::waits) plan.waits_left_out = true;
     return plan;
 }
 

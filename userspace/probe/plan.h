@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "userspace/probe/facts.h"
 
@@ -49,6 +50,7 @@ struct ProgramPlan {
     // that would apply on this kernel.
     std::map<std::string, std::string> missing;
     bool has_getrq = false;  // the kernel could have block_start_by_bio
+    bool waits_left_out = false;
 
     // Whether requests are known by their bios until they are issued.
     [[nodiscard]] bool queued_by_bio() const { return programs.contains("vp_getrq"); }
@@ -60,6 +62,12 @@ struct ProgramPlan {
 };
 
 ProgramPlan plan_programs(const KernelFacts& facts);
+
+// The figures that an agent can do without, by the names that --without takes.
+std::vector<std::string> optional_figures();
+
+// The plan without the figures of one of these names, and without what only they need.
+ProgramPlan without_figures(ProgramPlan plan, std::string_view name);
 
 // The plan without a program that the kernel refused after all, and without what cannot work
 // without it. A substitute is loaded where one exists. `reason` is the kernel's own. Without a

@@ -8,6 +8,7 @@
 
 #include "userspace/probe/fold.h"
 #include "userspace/probe/fold_wait.h"
+#include "userspace/probe/kvm_report.h"
 #include "userspace/proc/file.h"
 #include "userspace/proc/process_files.h"
 
@@ -54,6 +55,23 @@ Result<void> settle_block(KernelProbe& probe) {
     return {};
 }
 
+// What a vCPU was at when the last agent ended means nothing.
+void settle_vcpus(const KernelProbe& probe, const Takeover& settled) {
+    std::map<std::uint32_t, std::uint64_t> starts;
+    for (const auto& row : settled.vms)
+        starts[row.tgid] = row.vm.start_ns;
+    for (auto& vcpu : probe.vcpus()) {
+        const auto vm = starts.find(vcpu.tgid);
+        if (vcpu.tid == 0) continue;
+        if (vcpu.tid == VP_TID_CLAIMED || vm == starts.end() || vm->second != vcpu.start_ns) {
+            free_vcpu(vcpu);
+        } else {
+            vcpu.entered_ns = 0;
+            vcpu.left_ns = 0;
+        }
+    }
+}
+
 }  // namespace
 
 Result<std::size_t> settle_pinned(KernelProbe& probe, const Root& root) {
@@ -72,6 +90,7 @@ Result<std::size_t> settle_pinned(KernelProbe& probe, const Root& root) {
     if (const auto done = settle_waits(probe, settled); !done) return done.error();
     for (const auto place : settled.free_places)
         threads[place] = {};
+    settle_vcpus(probe, settled);
     for (const auto tgid : settled.gone_vms)
         probe.remove_vm(tgid);
     for (const auto& row : settled.vms) {

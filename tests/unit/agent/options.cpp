@@ -102,6 +102,16 @@ TEST_CASE("compare takes the common options before or behind it") {
     CHECK(parsed.options->compare_as_json);
 }
 
+TEST_CASE("figures that are not wanted are named one by one or in a list") {
+    const auto parsed = parse({"--without", "kvm,waits", "--without", "block", "compare"});
+    REQUIRE(parsed.options);
+    CHECK(parsed.options->without == std::vector<std::string>{"kvm", "waits", "block"});
+    CHECK(parsed.options->mode == Mode::compare);
+    CHECK(parse({}).options->without.empty());
+    CHECK(parse({"--without", "kvm,cpu"}).exit_code == 2);
+    CHECK(parse({"--without", ""}).exit_code == 2);
+}
+
 TEST_CASE("with --libvirt none nobody is asked") {
     CHECK(parse({"--libvirt", "none"}).options->libvirt_uri.empty());
     CHECK(parse({}).options->libvirt_uri == "qemu:///system");

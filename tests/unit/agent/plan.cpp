@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/unit/agent/fake_tree.h"
 #include "userspace/probe/refusal.h"
@@ -18,6 +19,7 @@ KernelFacts everything() {
     KernelFacts facts;
     facts.has_btf = true;
     facts.may_load_programs = true;
+    facts.in_initial_pid_namespace = true;
     for (const auto& need : program_needs()) {
         if (!need.tracepoint.empty()) facts.tracepoints.emplace(need.tracepoint);
     }
@@ -117,6 +119,36 @@ TEST_CASE("what takes the place of a refused program can be refused as well") {
     CHECK(keys(plan) == std::set<std::string>{"block_start"});
 }
 
+TEST_CASE("figures that are not wanted go with the programs that only they need") {
+    struct Loss {
+        std::set<std::string> programs;
+        std::string reason;
+    };
+    const std::map<std::string, Loss> losses{
+        {"waits",
+         {{"vp_migrate_task"},
+          "left out by --without; run_delay_ns can include sleep since Linux 6.12"}},
+        {"block",
+         {{"vp_rq_complete", "vp_rq_requeue", "vp_rq_merge", "vp_rq_issue", "vp_md_end_flush",
+           "vp_io_start", "vp_expire_request"},
+          "left out by --without"}},
+        {"kvm", {{"vp_kvm_entry", "vp_kvm_exit"}, "left out by --without"}},
+    };
+    const auto plan = plan_programs(everything());
+    CHECK(optional_figures() == std::vector<std::string>{"waits", "block", "kvm"});
+    for (const auto& name : optional_figures()) {
+        INFO(name);
+        const auto left = without_figures(plan, name);
+        auto wanted = plan.programs;
+        for (const auto& gone : losses.at(name).programs)
+            wanted.erase(gone);
+        CHECK(left.programs == wanted);
+        CHECK(keys(left) == std::set<std::string>{name});
+        CHECK(left.missing.at(name) == losses.at(name).reason);
+        CHECK(left.waits_left_out == (name == "waits"));
+    }
+}
+
 TEST_CASE("without sched_migrate_task only waits are missing") {
     auto facts = everything();
     facts.tracepoints.erase("sched_migrate_task");
@@ -182,6 +214,8 @@ TEST_CASE("without privilege, BTF or bpffs nothing loads, and the reason says wh
     CHECK(plan_programs(facts).refusal->find("No such file") != std::string::npos);
     facts.has_btf = false;
     CHECK(plan_programs(facts).refusal->find("BTF") != std::string::npos);
+    facts.in_initial_pid_namespace = false;
+    CHECK(plan_programs(facts).refusal->find("--pid=host") != std::string::npos);
     facts.may_load_programs = false;  // said first: the others cannot be known without it
     CHECK(plan_programs(facts).refusal->find("privilege") != std::string::npos);
 }
