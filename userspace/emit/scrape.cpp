@@ -75,6 +75,10 @@ void Scrape::welcome(tcp::socket socket) {
     asio::co_spawn(io_, serve(beast::tcp_stream(std::move(socket))), asio::detached);
 }
 
+// GCC 14 inlines the operator new of Asio's coroutine frames here, down to aligned_alloc(), but not
+// the operator delete that goes with it, and takes the two for mismatched.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 asio::awaitable<void> Scrape::serve(beast::tcp_stream stream) {
     beast::flat_buffer buffer(std::size_t{longest_header} * 2);
     for (bool keeps_open = true; keeps_open;) {
@@ -99,6 +103,7 @@ asio::awaitable<void> Scrape::serve(beast::tcp_stream stream) {
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
     --connections_;
 }
+#pragma GCC diagnostic pop
 
 Scrape::Response Scrape::answer(const Request& request) {
     const auto failure = [](http::status status, std::string_view why) {

@@ -4,6 +4,10 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
+/** npm's cache first; and a machine without a network tries again at each build, so it gives up soon:
+ * npm by itself waits for more than a minute. */
+const NETWORK = ["--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"];
+
 /** Copies package.json and its lock file from `from` to `to` and runs `npm ci` there, unless that
  * was done before. Gives a `require` for what is installed, or throws npm's last words. */
 export function installed(npm, from, to) {
@@ -14,7 +18,7 @@ export function installed(npm, from, to) {
     for (const name of ["package.json", "package-lock.json"]) copyFileSync(join(from, name), join(to, name));
     try {
       // No script of a package runs: what is needed comes ready in the packages.
-      execFileSync(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+      execFileSync(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund", ...NETWORK], {
         cwd: to, stdio: ["ignore", "pipe", "pipe"], timeout: 300_000,
       });
     } catch (error) {

@@ -54,6 +54,14 @@ const REFRESH_AT_LEAST_S = 5;
 /** Keys that are held down ask once they are let go. */
 const PATIENCE_MS = 200;
 
+/** A captured pointer may be outside the chart; the cursor is not. Positions that no pointer gave are uPlot's own: -10 hides the cursor. */
+const withinChart: uPlot.Cursor.MousePosRefiner = (plot, left, top) => {
+  const { event } = plot.cursor;
+  if (event?.type !== "mousemove" || event.buttons === 0) return [left, top];
+  const clamp = (value: number, size: number): number => Math.min(Math.max(value, 0), size / uPlot.pxRatio);
+  return [clamp(left, plot.bbox.width), clamp(top, plot.bbox.height)];
+};
+
 export class HistoryPanel {
   readonly element: HTMLElement;
   private readonly spans = new Map<number, HTMLAnchorElement>();
@@ -269,7 +277,7 @@ export class HistoryPanel {
         { ...axis, size: 28, space: 70, values: (_, splits, __, ___, step) => splits.map((time) => tickText(time, step)) },
         { ...axis, size: 66, gap: 4, space: 34, ...(kind.isBytes && this.app.units === "iec" ? { incrs: POWERS_OF_2 } : {}), values: (_, splits) => splits.map((value) => kind.text(value)) },
       ],
-      cursor: { sync: { key: "history", setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { show: false }, bind: { dblclick: () => () => null } },
+      cursor: { move: withinChart, sync: { key: "history", setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { show: false }, bind: { dblclick: () => () => null } },
       hooks: {
         setSelect: [(plot) => this.select(plot)],
         setCursor: [(plot) => this.values(kind, chart, plot.cursor.idx ?? null)],
@@ -293,8 +301,13 @@ export class HistoryPanel {
     this.app.go({ span, end: Math.round((from + to + span) / 2) });
   }
 
-  /** A click that is no drag. */
+  /** A drag keeps the pointer, and a click that is no drag looks at that time. */
   private listen(plot: uPlot): void {
+    // Without the capture uPlot extends the selection to the chart's edge as soon as the pointer is over something
+    // else: a panel above the history has grown and moved the chart, or the hand strayed.
+    plot.over.addEventListener("pointerdown", (event) => {
+      if (event.button === 0) plot.over.setPointerCapture(event.pointerId);
+    });
     let begun = 0;
     plot.over.addEventListener("mousedown", (event) => { begun = event.clientX; });
     plot.over.addEventListener("click", (event) => {
