@@ -5,7 +5,10 @@ from kernel_case import (FLUSHES, IO_PERCENT, READ_MS, READ_SECTORS, READS, SECT
 
 # Between the end of a request by our clock and by the kernel's are our handler, which is timed, and the end of
 # the request's bio, which wakes who waits for it: this many times as long, at the most.
-HANDLERS = 5
+HANDLERS = 4
+# The emulator's one thread serves one CPU for so long before it turns to the other. Of some 0.1 s that lie
+# between the clocks in all, one such turn is to be expected now and then, two hardly ever.
+TURNS_NS = 2 * 100_000_000
 
 
 class Block(KernelCase):
@@ -101,10 +104,9 @@ class Block(KernelCase):
             got = self.block_time(name, disk, "born", "counted", f"{op}_queue_ns",
                                   f"{op}_device_ns")
             figure(f"{name} time of {op}s, ns", got, want)
-            off = (want - got) / requests / handler_ns
-            print(f"  {name}: {requests} requests, each off by {off:.2f} runs of our handler, which takes "
-                  f"{handler_ns / 1000:.0f} us")
-            self.assertLessEqual(abs(off), HANDLERS)
+            print(f"  {name}: {requests} requests, each off by {(want - got) / requests / handler_ns:.2f} runs "
+                  f"of our handler, which takes {handler_ns / 1000:.0f} us")
+            self.assertLessEqual(abs(want - got), requests * HANDLERS * handler_ns + TURNS_NS)
 
     def test_every_operation_is_in_the_histogram_of_latencies(self):
         for name, disk, op in (("reader", "vda", "read"), ("writer", "vda", "write")):
