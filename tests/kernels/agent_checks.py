@@ -10,6 +10,12 @@ from kernel_case import (CPU_PERCENT, FLUSHES, READ_SECTORS, SECTOR, WRITES, WRI
 RUNS = "first", "again"
 
 
+def refusal(log):
+    """Why an agent reads /proc, by its log; None where it has eBPF."""
+    found = re.search(r"VM figures come from /proc: (.*)", log)
+    return found.group(1) if found else None
+
+
 class Agent(KernelCase):
     def test_it_is_ebpf_and_nothing_is_missing(self):
         for name in RUNS:
@@ -110,3 +116,65 @@ class Agent(KernelCase):
     def programs(self, run):
         """Those that an agent had loaded, by its log."""
         return re.search(r"programs loaded:(.*)", self.boot.logs[run]).group(1).split()
+
+
+class Storm(KernelCase):
+    """Agents that are killed at every moment of their lives, beside machines that switch, fork and do I/O."""
+
+    MARKS = ("storming", "calmed")
+
+    def test_agents_are_killed_at_every_moment(self):
+        self.assertGreaterEqual(len(self.boot.killed), 20)
+        for signal in ("KILL", "TERM"):
+            moments = {"while it loads": 0, "before its first frame": 0, "at its samples": 0}
+            for how, loaded, frames in self.boot.killed:
+                if how == signal:
+                    moments["while it loads" if loaded == "0" else "at its samples" if int(frames) else
+                            "before its first frame"] += 1
+            print(f"  {signal}: {moments}")
+            # One that is loading ends by SIGTERM only when it has loaded.
+            self.assertGreater(moments["while it loads"] + moments["before its first frame"], 3)
+            self.assertGreater(moments["before its first frame"], 1)
+            self.assertGreater(moments["at its samples"], 2)
+
+    def test_cpu_time_is_right_after_agents_were_killed(self):
+        for name in ("busy", "reader", "mapped"):
+            with self.subTest(name):
+                self.near(f"{name} cpu_ns", self.grown(name, *self.MARKS, "cpu_ns"),
+                          self.kernel_grown(name, *self.MARKS, "run_ns"), CPU_PERCENT)
+                # The same instant, by clocks that are read anew.
+                self.assertLess(abs(self.grown(name, *self.MARKS, "since")), 10**9)
+
+    def test_block_counters_go_on_after_agents_were_killed(self):
+        for name, disk, key in (("reader", "vda", "read_bytes"), ("mapped", "vdc", "write_bytes")):
+            done = self.block_grown(name, disk, *self.MARKS, key)
+            of = READ_SECTORS if key == "read_bytes" else WRITTEN_SECTORS
+            said = self.disk(disk, *self.MARKS, of) * SECTOR
+            figure(f"{name} {key}", done, said)
+            self.assertGreater(done, 0)
+            self.assertLessEqual(done, said)
+            self.assertEqual(self.boot.block("calmed", name, disk)["in_flight"], 0)
+
+
+class TooOld(KernelCase):
+    """A kernel on which the agent is not to have eBPF: it says so, and reads /proc."""
+
+    def test_it_reads_proc_and_says_why(self):
+        why = refusal(self.boot.logs["first"])
+        print(f"  {self.boot.kernel}: {why}")
+        self.assertIsNotNone(why, self.boot.logs["first"])
+        self.assertTrue(why.startswith("this kernel has no "), why)
+        for frame in self.boot.frames["first"]:
+            self.assertEqual(frame["ext"]["source"], "proc")
+        self.assertEqual(self.boot.words["agent-exit"], "0")
+
+    def test_cpu_time_comes_from_proc(self):
+        self.near("load cpu_ns", self.grown("load", "watched", "counted", "cpu_ns"),
+                  self.kernel_grown("load", "watched", "counted", "run_ns"), CPU_PERCENT)
+
+
+class Health(KernelCase):
+    def test_the_kernel_complains_of_nothing(self):
+        """No warning, lock-up, stall or oops, from boot to the end."""
+        if self.boot.complaints:
+            self.fail("\n\n".join(self.boot.complaints))

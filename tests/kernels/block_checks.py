@@ -1,11 +1,14 @@
 """Block I/O, as the agent says it, and as /proc/diskstats and the program that does it do."""
 
 from kernel_case import (FLUSHES, IO_PERCENT, READ_MS, READ_SECTORS, READS, SECTOR, WRITE_MS,
-                         WRITES, WRITTEN_SECTORS, KernelCase)
+                         WRITES, WRITTEN_SECTORS, KernelCase, figure)
 
-# Between the event that our clock of a request ends with and the kernel's own are the bio's end
-# and, here, an emulated handler of ours: some 0.1 ms of a request's 3 ms.
-TIME_PERCENT = 10
+# Between the end of a request by our clock and by the kernel's are our handler, which is timed, and the end of
+# the request's bio, which wakes who waits for it: this many times as long, at the most.
+HANDLERS = 4
+# The emulator's one thread serves one CPU for so long before it turns to the other. Of some 0.1 s that lie
+# between the clocks in all, one such turn is to be expected now and then, two hardly ever.
+TURNS_NS = 2 * 100_000_000
 
 
 class Block(KernelCase):
@@ -87,13 +90,23 @@ class Block(KernelCase):
             self.assertEqual(block["in_flight"], 0, f"{name}: all was done by then")
 
     def test_time_of_requests_is_what_diskstats_weighs(self):
-        # All that was done there in that time was this VM's; diskstats cuts to whole ms.
-        for name, disk, field, op in (("reader", "vda", READ_MS, "read"),
-                                      ("cached", "vdb", WRITE_MS, "write")):
-            want = 1e6 * self.disk(disk, "born", "counted", field)
+        """Both begin at the same clock; ours ends when our handler begins, the kernel's own some time after
+        it has ended. So they differ by so much a request, which here, emulated, is no small part of it."""
+        runs, ns = (new - old for old, new in zip(*(
+            self.boot.seen[mark]["ext"]["self"]["programs"]["vp_rq_complete"]
+            for mark in ("born", "counted"))))
+        handler_ns = ns / runs
+        for name, disk, fields, op in (("reader", "vda", (READS, READ_MS), "read"),
+                                       ("cached", "vdb", (WRITES, WRITE_MS), "write")):
+            # All that was done there in that time was this VM's.
+            requests, ms = (self.disk(disk, "born", "counted", field) for field in fields)
+            want = 1e6 * ms
             got = self.block_time(name, disk, "born", "counted", f"{op}_queue_ns",
                                   f"{op}_device_ns")
-            self.near(f"{name} time of {op}s, ns", got, want, TIME_PERCENT)
+            figure(f"{name} time of {op}s, ns", got, want)
+            print(f"  {name}: {requests} requests, each off by {(want - got) / requests / handler_ns:.2f} runs "
+                  f"of our handler, which takes {handler_ns / 1000:.0f} us")
+            self.assertLessEqual(abs(want - got), requests * HANDLERS * handler_ns + TURNS_NS)
 
     def test_every_operation_is_in_the_histogram_of_latencies(self):
         for name, disk, op in (("reader", "vda", "read"), ("writer", "vda", "write")):

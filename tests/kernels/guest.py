@@ -8,13 +8,14 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
+from console import complaints
 from lab import LabError
 from lab.core import CACHE
 from lab.daemons import program
 from lab.initramfs import Archive
 from lab.kernel import cloud_kernel
 
-DISKS = 7  # vda and so on
+DISKS = 8  # vda and so on; on the last, the guest leaves what the agents printed
 SLOW_DISK = 6  # vdg: 4096 bytes take four seconds
 DISK_BYTES = 64 << 20
 # KVM's nested guest wants an AMD CPU, and on one of these the kernel believes that two CPUs are of
@@ -25,10 +26,11 @@ BINARIES = pathlib.Path(os.environ.get("VIRTPULSE_BIN", "build/release/bin"))
 # kernel has just taken out of its own code (it puts them there while it rewrites a jump, as for a tracepoint
 # whose first or last program comes or goes), and the kernel dies of it. It is faster as well.
 ACCELERATOR = "tcg,thread=single"
-# It takes about a minute on an idle machine.
-PATIENCE_S = 240
-# Of the console, when it ends too soon: a kernel's oops and what was before it.
+# It takes some 90 s on an idle machine.
+PATIENCE_S = 480
+# Of the console and of the results, when it ends too soon: a kernel's oops and what was before it.
 LAST_LINES = 100
+LAST_RESULTS = 5
 
 
 @dataclass
@@ -62,6 +64,8 @@ class Run:
     said: dict = field(default_factory=dict)  # [virtual machine]: totals of guest-io
     logs: dict = field(default_factory=dict)  # [run of the agent]
     words: dict = field(default_factory=dict)  # all other lines, by their first word
+    killed: list = field(default_factory=list)  # (signal, how far it was) of each agent of the storm
+    complaints: list = field(default_factory=list)  # what the kernel said and should not have
 
     def vm(self, mark, name):
         """The VM in the agent's frame at a mark."""
@@ -74,10 +78,11 @@ class Run:
         return next(block for block in found if block["dev"] == device)
 
 
-def boot(series, say=print):
-    """Boots Debian's kernel of that series with the agent in it, and waits until it powers off."""
+def boot(wanted, stages="all", say=print):
+    """Boots that kernel (see lab.kernel) with the agent in it, and waits until it powers off. `stages`: see
+    `init`."""
     qemu = program("qemu-system-x86_64", "qemu-system-x86")
-    kernel = cloud_kernel(CACHE, say, series)
+    kernel = cloud_kernel(CACHE, say, wanted)
     fixtures = BINARIES.parent / "fixtures"
     archive = Archive()
     archive.basis(pathlib.Path(__file__).parent / "init", kernel,
@@ -94,10 +99,15 @@ def boot(series, say=print):
         directory = pathlib.Path(name)
         (directory / "initramfs").write_bytes(archive.finish())
         command = [qemu, "-machine", "q35", "-accel", ACCELERATOR, "-cpu", CPU,
-                   "-smp", "2,sockets=1,cores=1,threads=2", "-m", "1024", "-nographic",
-                   "-no-reboot", "-nic", "none", "-kernel", kernel.image,
+                   "-smp", "2,sockets=1,cores=1,threads=2", "-m", "1024", "-display",
+                   "none", "-monitor", "none", "-no-reboot", "-nic", "none", "-kernel", kernel.image,
                    "-initrd", directory / "initramfs",
-                   "-append", "console=ttyS0 quiet panic=-1"]
+                   # All that the kernel says, a backtrace too, and at once; and nothing is said between.
+                   "-append", f"console=ttyS0 ignore_loglevel panic=-1 stages={stages}"]
+        console, results = (BINARIES.parent / f"kernel-{wanted}.{kind}" for kind in ("console", "log"))
+        for file in (console, results):
+            file.unlink(missing_ok=True)
+            command += ["-serial", f"file:{file}"]
         for number in range(DISKS):
             disk = directory / f"disk{number}"
             with open(disk, "wb") as file:
@@ -105,25 +115,26 @@ def boot(series, say=print):
             slow = ",throttling.bps-total=1024" if number == SLOW_DISK else ""
             command += ["-drive", f"file={disk},format=raw,if=virtio,cache=writeback{slow}"]
         started = time.monotonic()
-        log = BINARIES.parent / f"kernel-{series}.log"
-        with open(log, "wb") as console:
-            try:
-                subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                               timeout=PATIENCE_S, check=False)
-            except subprocess.TimeoutExpired:
-                pass  # what it printed says more
-    text = log.read_text(errors="replace").replace("\r", "")
+        try:
+            subprocess.run(command, stdin=subprocess.DEVNULL, timeout=PATIENCE_S, check=False)
+        except subprocess.TimeoutExpired:
+            pass  # what it printed says more
+        with open(results, "ab") as log, open(directory / f"disk{DISKS - 1}", "rb") as disk:
+            log.write(disk.read().partition(b"\0")[0])
+    said, text = (file.read_text(errors="replace").replace("\r", "") for file in (console, results))
+    if "\ndone in " not in text:
+        last = "\n".join(said.splitlines()[-LAST_LINES:] + text.splitlines()[-LAST_RESULTS:])
+        raise LabError(f"the guest did not come to its end; {console} and {results} have what it "
+                       f"printed, last:\n{last}")
     run = read(kernel.release, text)
-    if "done" not in run.words:
-        last = "\n".join(text.splitlines()[-LAST_LINES:])
-        raise LabError(f"the guest did not come to its end; {log} has what it printed, last:\n{last}")
+    run.complaints = complaints(said)
     say(f"{kernel.release} booted {run.words['booted'].partition(' ')[2]} and was done "
         f"{run.words['done']}; with qemu's start {time.monotonic() - started:.1f} s")
     return run
 
 
 def read(kernel, text):
-    """What the guest's console says, taken apart."""
+    """What the guest printed, taken apart."""
     run = Run(kernel)
     counts = {}
     section = None
@@ -164,6 +175,8 @@ def read(kernel, text):
         elif word == "said":
             pairs = (pair.split("=") for pair in words[1:])
             run.said[words[0]] = {key: float(value) for key, value in pairs}
+        elif word == "killed":
+            run.killed.append(tuple(words))
         elif word:
             run.words[word] = rest
     if "done" in run.words:

@@ -24,32 +24,46 @@ struct FreeBtf {
 
 using Btf = std::unique_ptr<btf, FreeBtf>;
 
-bool has_member(const btf* types, std::string_view dotted) {
-    const auto dot = dotted.find('.');
-    const std::string type_name(dotted.substr(0, dot));
-    const auto member_name = dotted.substr(dot + 1);
-    const int id = btf__find_by_name_kind(types, type_name.c_str(), BTF_KIND_STRUCT);
-    if (id < 0) return false;
-    const btf_type* type = btf__type_by_id(types, static_cast<__u32>(id));
+const btf_type* skip_modifiers(const btf* types, __u32 id) {
+    const btf_type* type = btf__type_by_id(types, id);
+    while (type != nullptr && (btf_is_mod(type) || btf_is_typedef(type)))
+        type = btf__type_by_id(types, type->type);
+    return type;
+}
+
+// Members of unnamed structs and unions in it are its own.
+bool has_member(const btf* types, const btf_type* type, std::string_view name) {
     const btf_member* member = btf_members(type);
     for (int i = 0; i < btf_vlen(type); ++i) {
-        if (btf__name_by_offset(types, member[i].name_off) == member_name) return true;
+        if (member[i].name_off != 0) {
+            if (btf__name_by_offset(types, member[i].name_off) == name) return true;
+            continue;
+        }
+        const btf_type* unnamed = skip_modifiers(types, member[i].type);
+        if (unnamed && btf_is_composite(unnamed) && has_member(types, unnamed, name)) return true;
     }
     return false;
 }
 
-// What of all that we ask for these types describe.
-void note_types(const btf* types, KernelFacts& facts) {
-    for (const auto& need : program_needs()) {
-        const std::string type = "btf_trace_" + std::string(need.tracepoint);
-        if (!need.tracepoint.empty() &&
-            btf__find_by_name_kind(types, type.c_str(), BTF_KIND_TYPEDEF) > 0) {
-            facts.tracepoints.emplace(need.tracepoint);
-        }
-    }
-    for (const auto& need : member_needs()) {
-        if (has_member(types, need.member)) facts.members.emplace(need.member);
-    }
+bool has_member(const btf* types, std::string_view dotted) {
+    const auto dot = dotted.find('.');
+    const std::string type_name(dotted.substr(0, dot));
+    const int id = btf__find_by_name_kind(types, type_name.c_str(), BTF_KIND_STRUCT);
+    return id > 0 && has_member(types, btf__type_by_id(types, static_cast<__u32>(id)),
+                                dotted.substr(dot + 1));
+}
+
+// Whether what a tracepoint passes begins with a pointer to that struct. Its typedef is of a
+// pointer to a function, whose own first argument is the tracepoint's data.
+bool begins_with(const btf* types, __u32 tracepoint, std::string_view wanted) {
+    const btf_type* function = skip_modifiers(types, tracepoint);
+    if (function && btf_is_ptr(function)) function = skip_modifiers(types, function->type);
+    if (!function || !btf_is_func_proto(function) || btf_vlen(function) < 2) return false;
+    const btf_type* argument = skip_modifiers(types, btf_params(function)[1].type);
+    if (!argument || !btf_is_ptr(argument)) return false;
+    argument = skip_modifiers(types, argument->type);
+    return argument && btf_is_composite(argument) &&
+           btf__name_by_offset(types, argument->name_off) == wanted;
 }
 
 bool has_capability(cap_value_t capability) {
@@ -85,6 +99,21 @@ bool exists(const std::string& path) {
 }
 
 }  // namespace
+
+void note_types(const btf* types, KernelFacts& facts) {
+    for (const auto& need : program_needs()) {
+        if (need.tracepoint.empty()) continue;
+        const std::string name = "btf_trace_" + std::string(need.tracepoint);
+        const int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_TYPEDEF);
+        if (id <= 0) continue;
+        facts.tracepoints.emplace(need.tracepoint);
+        if (!need.argument.empty() && begins_with(types, static_cast<__u32>(id), need.argument))
+            facts.arguments.emplace(need.tracepoint);
+    }
+    for (const auto member : members_asked_for()) {
+        if (has_member(types, member)) facts.members.emplace(member);
+    }
+}
 
 LateKvm::LateKvm(const Root& root) {
     for (const char* name : {"kvm", "kvm_intel", "kvm_amd"}) {

@@ -8,6 +8,8 @@
 
 #include "userspace/proc/root.h"
 
+struct btf;
+
 namespace virtpulse::agent {
 
 struct KernelFacts {
@@ -16,6 +18,7 @@ struct KernelFacts {
     bool in_initial_pid_namespace = false;           // else iterators see its own tasks alone
     std::set<std::string, std::less<>> tracepoints;  // of those that we ask for
     std::set<std::string, std::less<>> members;      // likewise: "task_struct.sched_info"
+    std::set<std::string, std::less<>> arguments;    // tracepoints that begin as ProgramNeed says
     bool has_kvm = false;                            // built in, or its module is loaded
     std::string bpffs_problem;  // why nothing can be pinned; empty where it can
 };
@@ -23,6 +26,10 @@ struct KernelFacts {
 // Looks at the kernel's BTF below `root.sysfs`, at our own capabilities and PID namespace, and
 // mounts bpffs on SYSFS/fs/bpf where it is not. Never fails: what cannot be had is a fact.
 KernelFacts gather_kernel_facts(const Root& root);
+
+// Adds what of all that we ask for these types describe. Those of a module are told from the base
+// on.
+void note_types(const btf* types, KernelFacts& facts);
 
 // Notices that KVM came after the programs were loaded. Ours for it need the types of its modules,
 // and once privileges are dropped nothing can be loaded: the agent has to begin again.

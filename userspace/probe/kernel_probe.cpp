@@ -114,6 +114,21 @@ Result<std::vector<bpf_map*>> prepare(const virtpulse_bpf& skeleton, const Progr
     return to_pin;
 }
 
+// How many instructions the verifier went through for each program: of those that it allows,
+// 1,000,000.
+void log_verified(const virtpulse_bpf& skeleton) {
+    if (!spdlog::should_log(spdlog::level::debug)) return;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton.obj) {
+        bpf_prog_info info{};
+        std::uint32_t size = sizeof info;
+        const int fd = bpf_program__fd(program);
+        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
+        spdlog::debug("verified instructions: {} {}", bpf_program__name(program),
+                      info.verified_insns);
+    }
+}
+
 // Shows the programs to the kernel.
 OrRefusal<> load_programs(virtpulse_bpf& skeleton) {
     const auto log = std::make_unique_for_overwrite<char[]>(verifier_log_bytes);
@@ -124,7 +139,10 @@ OrRefusal<> load_programs(virtpulse_bpf& skeleton) {
     }
     const LibbpfWarnings warnings;
     const int error = virtpulse_bpf__load(&skeleton);
-    if (error == 0) return {};
+    if (error == 0) {
+        log_verified(skeleton);
+        return {};
+    }
     if (log[0] != '\0') spdlog::debug("the verifier's log ends with:\n{}", end_of(log.get()));
     if (warnings.program().empty()) {
         const auto reason = refusal_reason("", warnings.message(), -error);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 namespace virtpulse::agent {
 namespace {
@@ -21,21 +22,28 @@ constexpr std::array needs{
     ProgramNeed{"vp_md_end_flush", "", ProgramGroup::md_flush},
     ProgramNeed{"vp_io_start", "block_io_start", ProgramGroup::block_start},
     ProgramNeed{"vp_getrq", "block_getrq", ProgramGroup::block_start_by_bio},
-    ProgramNeed{"vp_kvm_entry", "kvm_entry", ProgramGroup::kvm},
-    ProgramNeed{"vp_kvm_exit", "kvm_exit", ProgramGroup::kvm},
+    ProgramNeed{"vp_kvm_entry", "kvm_entry", ProgramGroup::kvm, "kvm_vcpu"},
+    ProgramNeed{"vp_kvm_exit", "kvm_exit", ProgramGroup::kvm, "kvm_vcpu"},
     ProgramNeed{"vp_expire_request", "", ProgramGroup::block_expiry},
 };
 
 constexpr std::array members{
     GroupNeed{ProgramGroup::core, "task_struct.sched_info"},
-    GroupNeed{ProgramGroup::core, "task_struct.start_boottime"},
-    GroupNeed{ProgramGroup::core, "task_struct.__state"},
+    GroupNeed{ProgramGroup::core, "task_struct.start_boottime", "5.5"},
+    GroupNeed{ProgramGroup::core, "task_struct.bpf_storage", "5.11"},
+    GroupNeed{ProgramGroup::core, "task_struct.__state", "5.14"},
     GroupNeed{ProgramGroup::core, "sched_entity.cfs_rq"},
+    GroupNeed{ProgramGroup::waits, "rq.cpu"},
+    GroupNeed{ProgramGroup::wait_quota, "cfs_rq.throttled_clock_pelt_time", "5.19",
+              "cfs_rq.throttled_clock_self_time"},
     GroupNeed{ProgramGroup::block, "bio.bi_blkg"},
-    GroupNeed{ProgramGroup::block, "request_queue.disk"},
-    GroupNeed{ProgramGroup::kvm, "kvm_vcpu_stat_generic.halt_wait_ns"},
+    GroupNeed{ProgramGroup::block, "request_queue.disk", "5.15"},
+    GroupNeed{ProgramGroup::kvm, "kvm_vcpu_stat_generic.halt_wait_ns", "5.16"},
     GroupNeed{ProgramGroup::md_flush, "mddev.flush_bio"},
 };
+
+// Kernels without it have no CPU quotas (CONFIG_CFS_BANDWIDTH).
+constexpr std::string_view quota_member = "cfs_rq.throttle_count";
 
 // The entry of `ext.missing` that stands for a group.
 struct GroupLoss {
@@ -49,6 +57,8 @@ constexpr std::string_view no_block_start =
 
 constexpr std::array losses{
     GroupLoss{ProgramGroup::waits, "waits", "run_delay_ns can include sleep since Linux 6.12"},
+    GroupLoss{ProgramGroup::wait_quota, "wait_quota",
+              "waiting for a VM's own CPU quota is not told apart from waiting for others"},
     GroupLoss{ProgramGroup::late_threads, "late_threads",
               "threads that the kernel makes for a VM (io_uring, vhost) are counted up to 30 s "
               "late"},
@@ -104,11 +114,20 @@ std::string lack(const KernelFacts& facts, ProgramGroup group) {
             !facts.tracepoints.contains(need.tracepoint)) {
             return "this kernel has no tracepoint " + std::string(need.tracepoint);
         }
+        if (need.group == group && !need.argument.empty() &&
+            !facts.arguments.contains(need.tracepoint)) {
+            return "this kernel's tracepoint " + std::string(need.tracepoint) +
+                   " does not begin with a " + std::string(need.argument);
+        }
     }
     for (const auto& need : members) {
-        if (need.group == group && !facts.members.contains(need.member)) {
-            return "this kernel has no " + std::string(need.member);
+        if (need.group != group || facts.members.contains(need.member) ||
+            facts.members.contains(need.instead)) {
+            continue;
         }
+        std::string reason = "this kernel has no " + std::string(need.member);
+        if (!need.since.empty()) reason.append(" (since Linux ").append(need.since).append(")");
+        return reason;
     }
     return {};
 }
@@ -118,8 +137,13 @@ std::string lack(const KernelFacts& facts, ProgramGroup group) {
 std::span<const ProgramNeed> program_needs() {
     return needs;
 }
-std::span<const GroupNeed> member_needs() {
-    return members;
+std::vector<std::string_view> members_asked_for() {
+    std::vector<std::string_view> asked{quota_member};
+    for (const auto& need : members) {
+        asked.push_back(need.member);
+        if (!need.instead.empty()) asked.push_back(need.instead);
+    }
+    return asked;
 }
 
 ProgramPlan plan_programs(const KernelFacts& facts) {
@@ -159,7 +183,8 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
         note_missing(plan, group, reason);
         return false;
     };
-    has(ProgramGroup::waits);
+    if (has(ProgramGroup::waits) && facts.members.contains(quota_member))
+        has(ProgramGroup::wait_quota);
     has(ProgramGroup::late_threads);
     // One of the two ways to see what VMs submit.
     plan.has_getrq = lack(facts, ProgramGroup::block_start_by_bio).empty();
@@ -209,6 +234,7 @@ ProgramPlan without_refused(ProgramPlan plan, std::string_view program, std::str
         return plan;
     }
     note_missing(plan, need->group, why);
+    if (need->group == ProgramGroup::waits) plan.missing.erase("wait_quota");
     if (need->group == ProgramGroup::block) leave_out_block(plan);
     return plan;
 }

@@ -18,6 +18,8 @@ namespace virtpulse::agent {
 enum class ProgramGroup {
     core,          // CPU time of VMs: the only indispensable group
     waits,         // waits for a CPU by cause; without it those of moved threads are wrong
+    wait_quota,    // of them, those for the VM's own CPU quota: no programs, see cfs_rq in
+                   // bpf/kernel.h
     late_threads,  // threads that the kernel makes for a VM are counted at once
     block,
     block_start,         // of a VM's request, in the VM's own context: since 6.5
@@ -31,16 +33,21 @@ struct ProgramNeed {
     std::string_view program;
     std::string_view tracepoint;  // empty for iterators and functions
     ProgramGroup group;
+    // The type that the tracepoint's first argument is to point to, where kernels differ in that.
+    std::string_view argument = {};
 };
 
 struct GroupNeed {
     ProgramGroup group;
-    std::string_view member;  // of a kernel type that its programs read
+    std::string_view member;        // of a kernel type that its programs read
+    std::string_view since = {};    // the Linux version that it came with, where that is the reason
+    std::string_view instead = {};  // another that serves as well
 };
 
 // The programs, in the order in which they are attached: what ends something before what begins it.
 std::span<const ProgramNeed> program_needs();
-std::span<const GroupNeed> member_needs();
+// "task_struct.sched_info": what facts.members may hold.
+std::vector<std::string_view> members_asked_for();
 
 struct ProgramPlan {
     // Why nothing can be loaded, in one line with the remedy; then the rest means nothing.

@@ -1,12 +1,16 @@
 #include "userspace/sandbox/capabilities.h"
 
+#include <linux/bpf.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <cerrno>
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace virtpulse::agent {
 namespace {
@@ -16,10 +20,29 @@ struct FreeCapabilities {
 };
 using Capabilities = std::unique_ptr<_cap_struct, FreeCapabilities>;
 
-constexpr std::array<cap_value_t, 2> kept_of_all{CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
+// Before 5.19, where kernel.unprivileged_bpf_disabled is set, as most distributions have it, the
+// kernel refuses bpf(2) to who lacks CAP_BPF, also for maps that are open. That is tried: without
+// any capability in effect, with a map that is none.
+bool maps_need_capability() {
+    const Capabilities now(cap_get_proc());
+    const Capabilities without(cap_dup(now.get()));
+    if (!now || !without || cap_clear_flag(without.get(), CAP_EFFECTIVE) != 0 ||
+        cap_set_proc(without.get()) != 0) {
+        return false;
+    }
+    bpf_attr lookup{};
+    lookup.map_fd = static_cast<__u32>(-1);
+    errno = 0;
+    syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &lookup, sizeof lookup);
+    const bool refused = errno == EPERM;
+    return cap_set_proc(now.get()) == 0 && refused;
+}
 
-std::span<const cap_value_t> kept_for(Reads reads) {
-    return std::span(kept_of_all).first(reads == Reads::executables ? 1 : 2);
+std::vector<cap_value_t> kept_for(Reads reads) {
+    std::vector<cap_value_t> kept{CAP_SYS_PTRACE};
+    if (reads == Reads::executables_and_io) kept.push_back(CAP_DAC_READ_SEARCH);
+    if (reads == Reads::executables && maps_need_capability()) kept.push_back(CAP_BPF);
+    return kept;
 }
 
 // What a program that is run could get back. Without CAP_SETPCAP it cannot be changed, and without

@@ -1,8 +1,11 @@
 #include "userspace/probe/plan.h"
 
+#include <bpf/btf.h>
+
 #include <catch2/catch.hpp>
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -22,11 +25,36 @@ KernelFacts everything() {
     facts.in_initial_pid_namespace = true;
     for (const auto& need : program_needs()) {
         if (!need.tracepoint.empty()) facts.tracepoints.emplace(need.tracepoint);
+        if (!need.argument.empty()) facts.arguments.emplace(need.tracepoint);
     }
-    for (const auto& need : member_needs())
-        facts.members.emplace(need.member);
+    for (const auto member : members_asked_for())
+        facts.members.emplace(member);
     return facts;
 }
+
+// A kernel's description of its types, made by hand.
+struct Types {
+    std::unique_ptr<btf, void (*)(btf*)> all{btf__new_empty(), btf__free};
+    int number = btf__add_int(all.get(), "unsigned int", 4, 0);
+
+    int pointer_to(int type) { return btf__add_ptr(all.get(), type); }
+    int structure(const char* name) { return btf__add_struct(all.get(), name, 8); }
+    void field(const char* name, int type) { btf__add_field(all.get(), name, type, 0, 0); }
+
+    void tracepoint(const char* name, int first_argument) {
+        const int data = pointer_to(0);
+        const int function = btf__add_func_proto(all.get(), 0);
+        btf__add_func_param(all.get(), "", data);
+        btf__add_func_param(all.get(), "", first_argument);
+        const std::string type = std::string("btf_trace_") + name;
+        btf__add_typedef(all.get(), type.c_str(), pointer_to(function));
+    }
+    KernelFacts facts() {
+        KernelFacts facts;
+        note_types(all.get(), facts);
+        return facts;
+    }
+};
 
 std::set<std::string> keys(const ProgramPlan& plan) {
     std::set<std::string> keys;
@@ -156,6 +184,9 @@ TEST_CASE("without sched_migrate_task only waits are missing") {
     CHECK(!plan.refusal);
     CHECK(keys(plan) == std::set<std::string>{"waits"});
     CHECK(plan.loads("vp_sched_switch"));
+    facts = everything();
+    facts.members.erase("rq.cpu");
+    CHECK(keys(plan_programs(facts)) == std::set<std::string>{"waits"});
 }
 
 TEST_CASE("a KVM that comes after the programs were loaded is noticed") {
@@ -263,4 +294,74 @@ TEST_CASE("what ends a request is attached before what begins it") {
         if (program_needs()[i].program == "vp_rq_issue") issue = i;
     }
     CHECK(complete < issue);
+}
+
+TEST_CASE("a kernel that is too old is told by the member that it lacks and when that came") {
+    auto facts = everything();
+    facts.members.erase("task_struct.__state");
+    CHECK(plan_programs(facts).refusal ==
+          "this kernel has no task_struct.__state (since Linux 5.14)");
+    facts.members.erase("task_struct.bpf_storage");
+    CHECK(plan_programs(facts).refusal ==
+          "this kernel has no task_struct.bpf_storage (since Linux 5.11)");
+}
+
+TEST_CASE("without a clock of its quota's queue a wait for the quota is not told apart") {
+    for (const auto* clock :
+         {"cfs_rq.throttled_clock_self_time", "cfs_rq.throttled_clock_pelt_time"}) {
+        auto facts = everything();
+        facts.members.erase(clock);
+        CHECK(plan_programs(facts).missing.empty());
+    }
+    auto facts = everything();
+    facts.members.erase("cfs_rq.throttled_clock_self_time");
+    facts.members.erase("cfs_rq.throttled_clock_pelt_time");
+    const auto plan = plan_programs(facts);
+    CHECK(keys(plan) == std::set<std::string>{"wait_quota"});
+    CHECK(plan.programs == plan_programs(everything()).programs);
+    CHECK(plan.missing.at("wait_quota").size() <= 255);
+    CHECK(keys(without_refused(plan, "vp_migrate_task", "no")) == std::set<std::string>{"waits"});
+    // A kernel without quotas, and one of which no waits are told.
+    facts.members.erase("cfs_rq.throttle_count");
+    CHECK(plan_programs(facts).missing.empty());
+    facts.members.emplace("cfs_rq.throttle_count");
+    facts.tracepoints.erase("sched_migrate_task");
+    CHECK(keys(plan_programs(facts)) == std::set<std::string>{"waits"});
+}
+
+TEST_CASE("tracepoints of KVM that do not pass the vCPU, as on ARM, cost its figures alone") {
+    auto facts = everything();
+    facts.has_kvm = true;
+    facts.arguments.erase("kvm_entry");
+    const auto plan = plan_programs(facts);
+    CHECK(plan.missing ==
+          std::map<std::string, std::string>{
+              {"kvm", "this kernel's tracepoint kvm_entry does not begin with a kvm_vcpu"}});
+    CHECK(!plan.loads("vp_kvm_exit"));
+    CHECK(plan.loads("vp_rq_issue"));
+}
+
+TEST_CASE("members are found in types, also in unnamed unions in them") {
+    Types types;
+    const int hidden = btf__add_union(types.all.get(), nullptr, 8);
+    types.field("__state", types.number);
+    const int wrapped = btf__add_const(types.all.get(), hidden);
+    types.structure("task_struct");
+    types.field("sched_info", types.number);
+    types.field("", wrapped);
+    const auto members = types.facts().members;
+    CHECK(members ==
+          std::set<std::string, std::less<>>{"task_struct.sched_info", "task_struct.__state"});
+}
+
+TEST_CASE("what a tracepoint passes first is found in types") {
+    Types types;
+    const int vcpu = types.pointer_to(types.structure("kvm_vcpu"));
+    types.tracepoint("kvm_entry", btf__add_const(types.all.get(), vcpu));
+    types.tracepoint("kvm_exit", types.number);  // since 5.16 the vCPU comes first
+    types.tracepoint("sched_switch", types.number);
+    const auto facts = types.facts();
+    CHECK(facts.tracepoints ==
+          std::set<std::string, std::less<>>{"kvm_entry", "kvm_exit", "sched_switch"});
+    CHECK(facts.arguments == std::set<std::string, std::less<>>{"kvm_entry"});
 }

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
+#include <seccomp.h>
+#include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -35,14 +37,13 @@ long bpf(int command) {
     return syscall(SYS_bpf, command, &attributes, sizeof attributes);
 }
 
-// Runs `inside` in a process of its own that has entered the sandbox. Its result: what it wrote.
-std::string in_sandbox(const std::function<std::string()>& inside) {
+// Runs `inside` in a process of its own. Its result: what it wrote.
+std::string in_child(const std::function<std::string()>& inside) {
     int ends[2];
     REQUIRE(pipe(ends) == 0);
     const pid_t child = fork();
     if (child == 0) {
-        const auto entered = virtpulse::agent::enter_sandbox(virtpulse::agent::Reads::executables);
-        const std::string text = entered ? inside() : entered.error().message;
+        const std::string text = inside();
         const auto written = write(ends[1], text.data(), text.size());
         _exit(written == static_cast<ssize_t>(text.size()) ? 0 : 1);
     }
@@ -57,6 +58,30 @@ std::string in_sandbox(const std::function<std::string()>& inside) {
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK(status == 0);
     return text;
+}
+
+std::string in_sandbox(const std::function<std::string()>& inside) {
+    return in_child([&] {
+        const auto entered = virtpulse::agent::enter_sandbox(virtpulse::agent::Reads::executables);
+        return entered ? inside() : entered.error().message;
+    });
+}
+
+bool is_effective(cap_value_t capability) {
+    const cap_t now = cap_get_proc();
+    cap_flag_value_t value = CAP_CLEAR;
+    cap_get_flag(now, capability, CAP_EFFECTIVE, &value);
+    cap_free(now);
+    return value == CAP_SET;
+}
+
+// As a kernel before 5.19 answers those without CAP_BPF.
+bool refuse_bpf() {
+    const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    const bool done = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 0) == 0 &&
+                      seccomp_load(filter) == 0;
+    seccomp_release(filter);
+    return done;
 }
 
 }  // namespace
@@ -142,4 +167,22 @@ TEST_CASE("what the agent needs works in the sandbox") {
     });
     INFO(failed);
     CHECK(failed.empty());
+}
+
+TEST_CASE("CAP_BPF is kept only where maps cannot be read without it, and only to read them") {
+    using virtpulse::agent::drop_capabilities;
+    using virtpulse::agent::Reads;
+    const bool is_there = is_effective(CAP_BPF);
+    const auto kept = [](bool is_refused, Reads reads) {
+        return in_child([=] {
+            if (is_refused && !refuse_bpf()) return std::string("no filter");
+            if (!drop_capabilities(reads)) return std::string("not dropped");
+            return std::string(is_effective(CAP_BPF) ? "kept" : "dropped") +
+                   (is_effective(CAP_SYS_ADMIN) ? " and more" : "");
+        });
+    };
+    CHECK(kept(true, Reads::executables) == (is_there ? "kept" : "dropped"));
+    CHECK(kept(true, Reads::executables_and_io) == "dropped");
+    // This machine's kernel is newer than 5.19.
+    CHECK(kept(false, Reads::executables) == "dropped");
 }
