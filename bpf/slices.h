@@ -69,6 +69,7 @@ static __always_inline void charge_class(struct vp_history* all, __u32 class, __
  * write at once: then a wait may count twice. */
 static __always_inline void charge_row(__u32 victim, const struct vp_slice* slice, bool host,
                                        __u64 ns, __u64 mark) {
+    if (!victim) return;
     struct vp_culprit_key key = {.victim = victim};
     if (host) {
         ((__u64*)key.comm)[0] = ((const __u64*)slice->comm)[0];

@@ -79,7 +79,7 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         at.switches = use.switches;
         at.on_cpu = load(thread.on_cpu) != 0;
         if (at.on_cpu) use.run_ns = std::max(use.run_ns, ask_running(vm.tgid, at.tid).value_or(0));
-        const auto role = load(thread.role) % VP_ROLES;
+        const std::uint32_t role = load(thread.role) % VP_ROLES;
         if (role == VP_ROLE_VCPU) vcpus_.push_back({vm.tgid, at.tid, at.place, at.use, use});
         vm.use.run_ns += use.run_ns;
         vm.role_ns[role] += use.run_ns;

@@ -18,6 +18,7 @@ enum class ProgramGroup {
     core,          // CPU time of VMs: the only indispensable group
     waits,         // waits for a CPU by cause; without it those of moved threads are wrong
     late_threads,  // threads that the kernel makes for a VM are counted at once
+    lost_threads,  // threads whose end was not seen are noticed
     block,
     block_start,         // of a VM's request, in the VM's own context: since 6.5
     block_start_by_bio,  // likewise, where block_start cannot be had

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -34,6 +35,7 @@ class WaitReport {
     [[nodiscard]] std::size_t culprit_rows() const { return culprits_.size(); }
 
   private:
+    bool note_ends(std::span<const VmUse> uses);
     void note_culprits(KernelProbe& probe, const Fold& fold);
 
     std::vector<EndedWaitsRow> ended_rows_;
@@ -41,6 +43,7 @@ class WaitReport {
     std::span<const vp_history> waits_;
     std::vector<CulpritRow> culprit_rows_;
     CulpritTable culprits_;
+    std::unordered_map<std::uint32_t, unsigned> readings_since_end_;  // of ended VMs, by tgid
     std::optional<std::uint64_t> culprits_full_;
     bool pairs_lost_ = false;  // since the last sample
 };
