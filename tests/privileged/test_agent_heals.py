@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import pathlib
+import re
 import struct
 import threading
 import time
@@ -52,10 +54,12 @@ def a_dead_pid():
 class Iterator:
     """The agent's own that gives threads their records, run by us as often as we like."""
 
-    def __init__(self):
-        programs = {each["id"] for each in bpftool("prog", "show") if each.get("name") == "vp_adopt"}
-        (link,) = [each["id"] for each in bpftool("link", "show") if each["prog_id"] in programs]
-        self._link = bpf(BPF_LINK_GET_FD_BY_ID, link)
+    def __init__(self, agent):
+        (link,) = [re.search(r"link_id:\s*(\d+)", text)[1]
+                   for text in (path.read_text() for path in
+                                pathlib.Path(f"/proc/{agent.pid}/fdinfo").iterdir())
+                   if re.search(r"link_type:\s*iter", text)]
+        self._link = bpf(BPF_LINK_GET_FD_BY_ID, int(link))
 
     def run(self):
         iterator = bpf(BPF_ITER_CREATE, self._link, 0)
@@ -167,7 +171,7 @@ class HealsTest(unittest.TestCase):
         name = f"{NAME}storm"
         storm = self.enterContext(fake_qemu(name, FAKE_QEMU_STORM=3000, FAKE_QEMU_STORM_MS=1))
         self.agent.samples.first(lambda s: s.named(name))
-        iterator = Iterator()
+        iterator = Iterator(self.agent)
         self.addCleanup(iterator.close)
         ended = threading.Event()
         runs = []
