@@ -201,6 +201,30 @@ class WaitsTest(unittest.TestCase):
         self.blames("spin", vm, "pipe-switches", vm.culprits[f"{NAME}pipe"],
                     measured[load].run_ns)
 
+    def test_threads_of_a_vm_that_switch_all_the_time(self):
+        """As a vCPU and its network's worker do: they push nobody's history out."""
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        name = f"{NAME}pipe"
+        image = pathlib.Path(directory, "qemu-system-x86_64")
+        image.symlink_to(BINARIES / "pipe-switches")
+        group = self.group("both")
+        vms = {"spin": self.vm("spin", group, FAKE_QEMU_LOAD=100)}
+        pipe = subprocess.Popen(
+            [image, "-name", f"guest={name}", "-smp", "1"],
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PIPE_SWITCHES": "100000000", "PIPE_CPU": str(CPU)},
+        )
+        self.addCleanup(pipe.wait)
+        self.addCleanup(pipe.kill)
+        self.agent.samples.first(lambda s: s.named(name))
+        group.take(pipe.pid)
+        vms["pipe"] = pipe
+        measured = self.measure(vms)
+        vm = measured["spin"]
+        print(f"  {measured['pipe'].run[2] / WINDOW_S:.0f} switches a second; "
+              f"{100 * vm.unknown_ns / vm.delay_ns:.2f} % of the wait for nobody known")
+        self.blames("spin", vm, "pipe", vm.culprits[pipe.pid], measured["pipe"].run_ns)
+
     def throttled(self, vms, group, name):
         """What a VM waited, and how long the kernel says that its group was throttled."""
         measured, kernel_ns = self.measure_and_read(group.throttled_ns, vms)
