@@ -12,9 +12,10 @@
 
 /* The mark of a VM's thread, and the quickest answer to "is it one?": 3 ns for a task without. */
 struct vp_slot {
-    __u32 place_plus_1; /* in `threads`; 0: none yet */
+    __u32 place_plus_1; /* in `threads`; 0: none yet; VP_SLOT_TAKEN: being looked for */
     __u32 no_vcpu;      /* it found no place in `vcpus` */
 };
+#define VP_SLOT_TAKEN 0xffffffffu /* no place: it is beyond the array */
 
 struct {
     __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -47,6 +48,13 @@ struct {
     __type(key, __u32);
     __type(value, struct vp_vm);
 } vms SEC(".maps") __weak;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct vp_unconfirmed);
+} unconfirmed SEC(".maps") __weak;
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

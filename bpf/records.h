@@ -15,7 +15,7 @@
 #define VP_MAX_THREADS 32768
 #define VP_THREAD_PROBES 16
 
-#define VP_MAX_VMS 4096      /* processes; 4096 * 144 bytes */
+#define VP_MAX_VMS 4096      /* processes; 4096 * 152 bytes */
 #define VP_MAX_CGROUPS 16384 /* some four directories a VM */
 #define VP_MAX_BLOCK 8192    /* VM and device; 2 disks a VM for the most VMs; 4.3 MB */
 #define VP_MAX_VCPUS 8192    /* 1000 VMs with 4 each fill half of it; 5.5 MiB; a power of two */
@@ -23,7 +23,19 @@
 #define VP_MAX_DEVICES 1024   /* whole disks; 1024 * 40 bytes */
 #define VP_MAX_REQUESTS 16384 /* in flight at once on the host and owned by VMs */
 
+/* Anybody can run programs with a hypervisor's name, so what is kept of processes that only have
+ * the name is bounded: a quarter of the rows, more than start between two samples; an eighth of the
+ * records. A VM beyond these bounds is found by the agent, and is counted from then on. Nor do the
+ * threads of one VM take more than an eighth. */
+#define VP_MAX_VM_THREADS 4096
+#define VP_MAX_UNCONFIRMED_VMS 1024
+#define VP_MAX_UNCONFIRMED_THREADS 4096
+
 #define VP_COMM_LEN 16
+
+/* /proc gives a process's start in clock ticks, 100 a second on all but Alpha. A row that the agent
+ * made has its start from there, one that the kernel side made has it in nanoseconds. */
+#define VP_TICK_NS 10000000
 
 #ifdef __cplusplus
 #define VP_ASSERT(condition) static_assert(condition, #condition)
@@ -52,9 +64,37 @@ struct vp_vm {
     __u64 ended_switches;
     __u64 ended_role_ns[VP_ROLES]; /* ended_run_ns by VP_ROLE_* */
     __u32 threads;                 /* living ones with a record */
-    __u32 unadopted; /* made by the kernel, without a record; the agent adopts when it grows */
+    __u32 unadopted; /* living ones without a record; the agent adopts when it grows */
+    __u32 confirmed; /* 1: the agent found it to be a VM; 0: the process only has the name of one */
+    __u32 pad0;
 };
-VP_ASSERT(sizeof(struct vp_vm) == 144);
+VP_ASSERT(sizeof(struct vp_vm) == 152);
+
+/* How many rows and records there are of processes that the agent has not confirmed as VMs. Map
+ * `unconfirmed`, one entry; the agent counts them again now and then. */
+struct vp_unconfirmed {
+    __s32 vms;
+    __s32 threads;
+};
+VP_ASSERT(sizeof(struct vp_unconfirmed) == 8);
+
+/* Argument of vp_confirm_vm. */
+struct vp_confirmation {
+    __u64 start_ns;
+    __u32 tgid;
+    __u32 threads_told;  /* vp_vm.threads as the agent read it, */
+    __u32 threads_found; /*   and how many records it found: set unless it has changed since */
+    __u32 pad0;
+};
+VP_ASSERT(sizeof(struct vp_confirmation) == 24);
+
+/* Argument of vp_retire_lost: a record whose thread has gone. */
+struct vp_lost_thread {
+    __u64 start_ns;
+    __u32 tid;
+    __u32 place; /* in `threads` */
+};
+VP_ASSERT(sizeof(struct vp_lost_thread) == 16);
 
 /* One thread of a VM. Map `threads`, a hash table in an array: a thread's record is at one of
  * VP_THREAD_PROBES places from vp_thread_place(tid). The figures are the kernel's own, copied each
@@ -69,7 +109,8 @@ struct vp_thread {
     __u64 switches;         /* times put on one (sched_info.pcount) */
     __u32 on_cpu;           /* CPU that it is on now, plus 1; 0: it sleeps; VP_TID_CLAIMED: it runs
                              * or waits to: the kernel's own figure is newer than run_ns, or not */
-    __u32 role;             /* VP_ROLE_*, by the name it had when it last left a CPU */
+    __u16 role;             /* VP_ROLE_*, by the name it had when it last left a CPU */
+    __u16 unconfirmed;      /* 1: of a process that only has the name of a VM */
     char comm[VP_COMM_LEN]; /* when it was last adopted or born */
 };
 VP_ASSERT(sizeof(struct vp_thread) == 64);
@@ -153,7 +194,7 @@ struct vp_culprit_key {
     char comm[VP_COMM_LEN]; /* of the host process; empty for a VM */
 };
 VP_ASSERT(sizeof(struct vp_culprit_key) == 24);
-#define VP_MAX_CULPRITS 16384 /* 1000 VMs with 16 each; some 100 bytes a row */
+#define VP_MAX_CULPRITS 65536 /* 200 VMs that all wait for each other are 40,000; 8 MB */
 
 struct vp_culprit {
     __u64 ns;
@@ -344,7 +385,7 @@ VP_ASSERT(VP_MAX_VCPUS == 1 << 13);
 
 /* What found no place or went wrong, since the maps were made. Map `failures`, one entry. */
 struct vp_failures {
-    __u64 threads_full;     /* a thread found none of its places free */
+    __u64 threads_full;     /* a thread found none of its places free, or its VM has too many */
     __u64 vms_full;         /* a VM process found no room in `vms` */
     __u64 storage_refused;  /* the kernel gave a thread no storage */
     __u64 waits_full;       /* an ended thread's VM found no room in `ended_waits` */
@@ -355,8 +396,9 @@ struct vp_failures {
     __u64 lost_completions; /* requests whose end was not seen; counted when that was noticed */
     __u64 devices_full;     /* a device found no room in `devices` */
     __u64 vcpus_full;       /* a vCPU found none of its places free */
+    __u64 unconfirmed_full; /* a process was one too many for VP_MAX_UNCONFIRMED_VMS */
 };
-VP_ASSERT(sizeof(struct vp_failures) == 88);
+VP_ASSERT(sizeof(struct vp_failures) == 96);
 #define VP_BUSY_TRIES 8
 
 /* What agents agree on from one to the next. Map `agents`, one entry; 0: no agent said it yet. */

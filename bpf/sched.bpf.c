@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Who ran, and how long each VM's threads waited to, and for whom. */
+#include "bpf/retire.h"
 #include "bpf/slices.h"
 #include "bpf/waits.h"
 
@@ -14,44 +15,9 @@ static __always_inline const struct rq* queue_of(const struct task_struct* task)
     return task->se.cfs_rq->rq;
 }
 
-static __always_inline void add_history(struct vp_history* to, const struct vp_history* from) {
-    for (int i = 0; i < VP_WAIT_BUCKETS; ++i) {
-        if (from->counts[i]) __sync_fetch_and_add(&to->counts[i], from->counts[i]);
-    }
-    for (int i = 0; i < VP_BYS; ++i) {
-        if (!from->by[i].waits) continue;
-        __sync_fetch_and_add(&to->by[i].ns, from->by[i].ns);
-        __sync_fetch_and_add(&to->by[i].waits, from->by[i].waits);
-    }
-    __sync_fetch_and_add(&to->merged, from->merged);
-    __sync_fetch_and_add(&to->moves, from->moves);
-    __sync_fetch_and_add(&to->node_moves, from->node_moves);
-    __sync_fetch_and_add(&to->phantom_ns, from->phantom_ns);
-}
-
-/* The thread has ended: its record is free, and what it used in its life goes to its VM. In this
- * order, and with an agent that reads `vms` first, a sample counts the thread once or not at all,
- * which the next one makes good, and never twice. */
-static __noinline int retire(struct vp_thread* thread, struct vp_wait* wait) {
-    __u32 tgid = thread->tgid;
-    __u32 role = thread->role;
-    __u64 run_ns = thread->run_ns;
-    __u64 run_delay_ns = thread->run_delay_ns;
-    __u64 switches = thread->switches;
-    /* An exchange, so that neither compiler nor CPU moves it behind what follows. */
-    __sync_lock_test_and_set(&thread->tid, VP_TID_CLAIMED);
-    flush_pending(tgid, &wait->pending);
-    struct vp_history* ended = row_of(ended_waits, &tgid, waits_full);
-    if (ended) add_history(ended, &wait->all);
-    __sync_lock_test_and_set(&thread->tid, 0);
-    struct vp_vm* vm = bpf_map_lookup_elem(&vms, &tgid);
-    if (!vm) return 0;
-    __sync_fetch_and_add(&vm->ended_run_ns, run_ns);
-    __sync_fetch_and_add(&vm->ended_run_delay_ns, run_delay_ns);
-    __sync_fetch_and_add(&vm->ended_switches, switches);
-    if (role < VP_ROLES) __sync_fetch_and_add(&vm->ended_role_ns[role], run_ns);
-    if (__sync_fetch_and_add(&vm->threads, -1) == 1) vm->ended_ns = bpf_ktime_get_boot_ns();
-    return 0;
+/* For whom a wait is charged by pair: for no process that only has the name of a VM. */
+static __always_inline __u32 victim_of(const struct vp_thread* thread) {
+    return thread->unconfirmed ? 0 : thread->tgid;
 }
 
 static __always_inline struct vp_wait* wait_at(__u32 place_plus_1) {
@@ -68,7 +34,10 @@ static __always_inline __u64 owner_of(const struct task_struct* task, const stru
     return (__u64)task->tgid << 32 | VP_SLICE_HOST;
 }
 
-static __always_inline __u64 owner_of_vm(const struct vp_thread* thread, __u32 role) {
+/* A process that only has the name of a VM is a host process like any other. */
+static __always_inline __u64 owner_of_vm(const struct task_struct* task, const struct vp_cpu* cpu,
+                                         const struct vp_thread* thread, __u32 role) {
+    if (thread->unconfirmed) return owner_of(task, cpu);
     return (__u64)thread->tgid << 32 | (VP_SLICE_VM + role);
 }
 
@@ -79,7 +48,7 @@ static __always_inline void running_slice(const struct vp_cpu* cpu, const struct
     if (!task || (__u32)task->pid != cpu->tid || rq->clock <= cpu->since_ns) return;
     struct vp_slot slot = {.place_plus_1 = cpu->place_plus_1};
     const struct vp_thread* thread = cpu->place_plus_1 ? thread_record(&slot, task->pid) : 0;
-    slice->owner = thread ? owner_of_vm(thread, role_of(task)) : owner_of(task, cpu);
+    slice->owner = thread ? owner_of_vm(task, cpu, thread, role_of(task)) : owner_of(task, cpu);
     slice->ns = rq->clock - cpu->since_ns;
     if ((__u32)slice->owner == VP_SLICE_HOST) copy_process_comm(slice->comm, task);
 }
@@ -93,7 +62,7 @@ static __always_inline bool leave(struct vp_cpu* cpu, struct task_struct* task, 
     struct vp_wait* wait = wait_at(place_plus_1);
     if (!thread || !wait) return false;
     const __u32 role = role_of(task);
-    end_slice(cpu, owner_of_vm(thread, role), slice_ns, task);
+    end_slice(cpu, owner_of_vm(task, cpu, thread, role), slice_ns, task);
     cpu->floor = cpu->head + 1;
     thread->run_ns = task->se.sum_exec_runtime;
     /* One that would run on is back before long, and its coming may not be told: there are kernels
@@ -106,7 +75,7 @@ static __always_inline bool leave(struct vp_cpu* cpu, struct task_struct* task, 
         wait->left_ns = cpu->since_ns;
     }
     /* Not at sched_process_exit: a thread still uses its CPU from there to here. */
-    if (task->__state & TASK_DEAD) retire(thread, wait);
+    if (task->__state & TASK_DEAD) retire(thread, wait, task->pid);
     return true;
 }
 
@@ -164,7 +133,7 @@ static __always_inline bool arrive(struct vp_cpu* cpu, struct task_struct* task,
         all->by[VP_BY_QUOTA].ns += quota;
         ++all->by[VP_BY_QUOTA].waits;
     }
-    if (waited > quota) charge_wait(cpu, wait, thread->tgid, waited - quota);
+    if (waited > quota) charge_wait(cpu, wait, victim_of(thread), waited - quota);
     return true;
 }
 
@@ -258,7 +227,7 @@ int BPF_PROG(vp_migrate_task, struct task_struct* task, int to) {
     if (waited > quota) {
         struct vp_slice running = {};
         running_slice(cpu, rq, &running);
-        charge_slices(cpu, &wait->all, thread->tgid, waited - quota, &running);
+        charge_slices(cpu, &wait->all, victim_of(thread), waited - quota, &running);
     }
     return 0;
 }

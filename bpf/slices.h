@@ -8,7 +8,7 @@
 #ifndef VIRTPULSE_BPF_SLICES_H
 #define VIRTPULSE_BPF_SLICES_H
 
-#include "bpf/rows.h"
+#include "bpf/pairs.h"
 
 #include <bpf/bpf_core_read.h>
 
@@ -103,6 +103,7 @@ static __always_inline __u64 mark_of(const struct vp_cpu* cpu, __u32 victim) {
 /* Threads of one VM may write at once: then a wait may count twice. */
 static __always_inline void charge_row(__u32 victim, const struct vp_slice* slice, bool host,
                                        __u64 ns, __u64 mark) {
+    if (!victim) return;
     struct vp_culprit_key key = {.victim = victim};
     if (host) {
         ((__u64*)key.comm)[0] = ((const __u64*)slice->comm)[0];
@@ -117,20 +118,6 @@ static __always_inline void charge_row(__u32 victim, const struct vp_slice* slic
     row->last_wait = mark;
     row->last_tgid = slice->owner >> 32;
     __sync_fetch_and_add(&row->waits, 1);
-}
-
-/* To the row of the pair, what waits of one thread had for the VM `tgid`. */
-static __always_inline void add_to_pair(__u32 victim, __u32 tgid, __u64 ns, __u64 waits) {
-    struct vp_culprit_key key = {.victim = victim, .tgid = tgid};
-    struct vp_culprit* row = row_of(culprits, &key, culprits_full);
-    if (!row) return;
-    row->last_tgid = tgid;
-    __sync_fetch_and_add(&row->ns, ns);
-    __sync_fetch_and_add(&row->waits, waits);
-}
-
-static __always_inline void flush_pending(__u32 victim, const struct vp_pending* pending) {
-    if (pending->ns) add_to_pair(victim, pending->tgid, pending->ns, pending->waits);
 }
 
 static __always_inline void charge(struct vp_history* all, __u32 victim,
@@ -242,7 +229,7 @@ static __always_inline void charge_wait(const struct vp_cpu* cpu, struct vp_wait
     __u32 seen = 0;
     if (newest->ns < ns) {
         charge_slices(cpu, &wait->all, victim, ns, 0);
-    } else if ((__u32)newest->owner & VP_SLICE_VM && newest->owner >> 32 != victim) {
+    } else if (victim && (__u32)newest->owner & VP_SLICE_VM && newest->owner >> 32 != victim) {
         charge_vm(wait, victim, newest->owner >> 32, ns);
     } else {
         charge(&wait->all, victim, newest, ns, mark_of(cpu, victim), &seen);

@@ -33,6 +33,7 @@ MAPS = {
     "failures": ("vp_failures", "lost_completions"),
     "requests": ("vp_request", "issued_ns"),
     "threads": ("vp_thread", "run_delay_ns"),
+    "unconfirmed": ("vp_unconfirmed", "threads"),
     "vm_block": ("vp_block", "write_bytes"),
     "vms": ("vp_vm", "since_ns"),
     "waits": ("vp_wait", "quota_base_ns"),

@@ -31,11 +31,12 @@ CPU_PERCENT = 0.1
 # Some kernels lose one completion in a thousand.
 COUNT_PERCENT = 0.5
 
-CORE = {"vp_sched_switch", "vp_process_fork", "vp_process_exec", "vp_adopt"}
+CORE = {"vp_sched_switch", "vp_process_fork", "vp_process_exec", "vp_adopt", "vp_confirm_vm"}
 # Of each other program: what is then missing, and the members of a VM's ext that go with it.
 LOSSES = {
     "vp_migrate_task": ("waits", {"wait", "vcpu's waits"}),
     "vp_wakeup_new": ("late_threads", set()),
+    "vp_retire_lost": ("lost_threads", set()),
     "vp_rq_complete": ("block", {"block"}),
     "vp_rq_requeue": ("block", {"block"}),
     "vp_rq_merge": ("block", {"block"}),

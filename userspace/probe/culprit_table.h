@@ -1,6 +1,7 @@
 // What the map `culprits` says, and which of its rows are to make room for others. No I/O.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -66,7 +67,9 @@ class CulpritTable {
     static constexpr std::size_t most_taken_out = 512;
     // Pairs that are remembered when their rows are not in the map; of those beyond, some 120 bytes
     // each, figures begin at 0 when they are charged again.
-    [[nodiscard]] std::size_t most_remembered() const { return 3 * room_; }
+    [[nodiscard]] std::size_t most_remembered() const {
+        return std::min(3 * room_, std::size_t{65536});
+    }
 
   private:
     using Rows = std::vector<ChargedRow>;  // by key

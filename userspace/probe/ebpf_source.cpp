@@ -13,6 +13,7 @@
 #include "userspace/probe/facts.h"
 #include "userspace/probe/fold.h"
 #include "userspace/probe/kvm_report.h"
+#include "userspace/probe/reconciler.h"
 #include "userspace/probe/running_threads.h"
 #include "userspace/probe/vcpu_figures.h"
 #include "userspace/probe/vm_index.h"
@@ -30,8 +31,10 @@ using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 // Searching /proc finds what the kernel side cannot have seen begin: processes before the agent,
-// and qemus under another name that libvirt vouches for come through watch().
+// and those under another name whose command line begins with a hypervisor's. Sooner, but not at
+// once, where a process found no room.
 constexpr auto search_every = 30s;
+constexpr auto search_again_after = 5s;
 // Requests whose end was not seen are looked for once a second while any seem to be at a device,
 // which then looks busy; else now and then, for those that were queued and never issued.
 constexpr auto expire_every = 10s;
@@ -59,6 +62,7 @@ class EbpfSource final : public VmSource {
           boot_to_epoch_ns_(side.boot_to_epoch_ns),
           watched_(root_),
           running_(root_),
+          reconciler_(root_),
           waits_(probe_.room_of("culprits")),
           block_(root_) {}
 
@@ -74,6 +78,8 @@ class EbpfSource final : public VmSource {
     void report_block(SourceReport& report);
     void report_failures(SourceReport& report);
     bool read_pairs(SourceReport& report);
+    void note_full(const vp_failures& failures);
+    void heal(std::span<const VmUse> uses);
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
     void report_vcpus();
@@ -94,6 +100,8 @@ class EbpfSource final : public VmSource {
     std::uint64_t boot_to_epoch_ns_;
     WatchedVms watched_;
     RunningThreads running_;
+    Reconciler reconciler_;
+    std::string healing_problem_;  // of the last time
     Fold fold_;
     std::vector<VmCounters*> by_vm_;  // those of the report, as in what fold_ gave; may be null
     VcpuFigures vcpus_;
@@ -103,7 +111,10 @@ class EbpfSource final : public VmSource {
     WaitReport waits_;
     BlockReport block_;
     KvmReport kvm_;
+    std::size_t watched_rows_ = 0;  // of `vms`, in this sample
     steady_clock::time_point next_search_{};
+    steady_clock::time_point last_search_{};
+    std::optional<std::uint64_t> without_room_;  // processes, by the kernel side's count
     steady_clock::time_point last_expiry_ = steady_clock::now();
     bool searched_ = false;  // for the newest candidates: /proc lists the dead too
     bool adopt_due_ = true;
@@ -115,6 +126,7 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
     searched_ = now >= next_search_;
     if (searched_) {
         next_search_ = now + search_every;
+        last_search_ = now;
         adopt_due_ = true;  // kernel threads that work for VMs are not seen to begin
         auto found = search_.search();
         if (!found) return found.error();
@@ -123,8 +135,15 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
     }
     if (const auto read = probe_.read_vms(vm_rows_); !read) return read.error();
     vms_are_read_ = true;
+    vp_unconfirmed unconfirmed{};
     for (const auto& row : vm_rows_) {
         if (row.vm.ended_ns == 0) pids.push_back(static_cast<pid_t>(row.tgid));
+        if (row.vm.confirmed != 0) continue;
+        ++unconfirmed.vms;
+        unconfirmed.threads += static_cast<std::int32_t>(row.vm.threads);
+    }
+    if (searched_) {  // now and then, so that what went past the count does not add up
+        if (const auto set = probe_.set_unconfirmed(unconfirmed); !set) return set.error();
     }
     std::ranges::sort(pids);
     pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
@@ -133,8 +152,9 @@ Result<std::vector<pid_t>> EbpfSource::candidates() {
 
 Result<void> EbpfSource::watch(std::span<const ProcessKey> processes) {
     vms_are_read_ = false;  // what is begun here, and adoption, changes them
-    if (const auto done = watched_.watch(probe_, processes, vm_rows_); !done) return done;
-    return housekeeping();
+    const auto begun = watched_.watch(probe_, processes);
+    const auto done = housekeeping();  // also for those that could be begun
+    return begun ? done : begun;
 }
 
 Result<void> EbpfSource::housekeeping() {
@@ -183,6 +203,7 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report.vms = std::move(vms);  // what is there already is written over
     report.missing = missing_;
     if (!expiry_problem_.empty()) report.missing.emplace("block_expiry", expiry_problem_);
+    if (!healing_problem_.empty()) report.missing.emplace("vms", healing_problem_);
     if (auto late = late_kvm_.noticed()) report.missing.emplace("kvm", std::move(*late));
     const bool are_pairs_read = read_pairs(report);
     const auto uses = read_uses();
@@ -194,7 +215,35 @@ Result<void> EbpfSource::read(SourceReport& report) {
     report_vcpus();
     report_own_cost(report, *uses);
     report_failures(report);
+    heal(*uses);
     return housekeeping();
+}
+
+// What is wrong in the maps is put right for the next sample.
+void EbpfSource::heal(std::span<const VmUse> uses) {
+    healing_problem_.clear();
+    if (watched_rows_ < watched_.size()) {
+        const auto renewed = watched_.renew_rows(probe_, vm_rows_);
+        if (!renewed) healing_problem_ = renewed.error().message;
+    }
+    for (const auto& repair :
+         reconciler_.look(uses, fold_.places(), probe_.threads(), steady_clock::now())) {
+        spdlog::info("process {}: {}{} of {} records of threads had no thread, {} were counted",
+                     repair.tgid, repair.is_gone ? "it has ended unseen; " : "", repair.lost.size(),
+                     repair.threads_found, repair.threads_told);
+        if (const auto done = apply(probe_, repair); !done) {
+            healing_problem_ = done.error().message;
+        }
+    }
+    if (!searched_) return;  // now and then
+    const auto has_row = [&](std::uint32_t tgid) {
+        return fold_.place_of_vm(tgid) || probe_.has_vm(tgid);
+    };
+    for (const auto& orphan : reconciler_.find_orphans(probe_.threads(), has_row)) {
+        if (const auto done = probe_.retire_lost(orphan); !done) {
+            healing_problem_ = done.error().message;
+        }
+    }
 }
 
 // Of each watched VM all that its own record and those of its threads say.
@@ -204,6 +253,7 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
     by_vm_.assign(uses.size(), nullptr);
     report.vms.resize(uses.size());  // they stay where they are
     std::size_t count = 0;
+    watched_rows_ = 0;
     const std::uint64_t now = boot_clock_ns();
     for (std::size_t i = 0; i < uses.size(); ++i) {
         const VmUse& vm = uses[i];
@@ -212,7 +262,9 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
         }
         const ProcessKey key{static_cast<pid_t>(vm.tgid), ns_to_ticks(vm.vm.start_ns)};
         WatchedVm* const watched = watched_.find(key);
-        if (watched == nullptr || vm.vm.ended_ns != 0) continue;
+        if (watched == nullptr) continue;
+        ++watched_rows_;
+        if (vm.vm.ended_ns != 0) continue;
         ThreadUse& highest = watched->highest;
         highest.run_ns = std::max(highest.run_ns, vm.use.run_ns);
         highest.run_delay_ns = std::max(highest.run_delay_ns, vm.use.run_delay_ns);
@@ -251,21 +303,30 @@ void EbpfSource::report_vms(SourceReport& report, std::span<const VmUse> uses,
 
 void EbpfSource::report_failures(SourceReport& report) {
     if (const auto failures = probe_.read_failures()) {
-        report.update_failures = failures->threads_full + failures->vms_full +
-                                 failures->storage_refused + failures->waits_full +
-                                 failures->culprits_full + failures->block_full +
-                                 failures->requests_full + failures->busy_contended +
-                                 failures->devices_full + failures->vcpus_full;
+        report.update_failures =
+            failures->threads_full + failures->vms_full + failures->storage_refused +
+            failures->waits_full + failures->culprits_full + failures->block_full +
+            failures->requests_full + failures->busy_contended + failures->devices_full +
+            failures->vcpus_full + failures->unconfirmed_full;
         report.lost_completions = failures->lost_completions;
         waits_.note_full(failures->culprits_full);
+        note_full(*failures);
     }
 }
 
 // Whether they could be read: before the threads are, see WaitReport.
 bool EbpfSource::read_pairs(SourceReport& report) {
-    const auto read = waits_.read_pairs(probe_);
+    const auto read = waits_.read_pairs(probe_, vm_rows_);
     if (!read) report.missing.emplace("waits", read.error().message);
     return read.has_value();
+}
+
+// Among the processes that found no room there may be VMs, which the search finds.
+void EbpfSource::note_full(const vp_failures& failures) {
+    const auto without_room = failures.vms_full + failures.unconfirmed_full;
+    const auto before = std::exchange(without_room_, without_room);
+    if (!before || *before == without_room) return;
+    next_search_ = std::min(next_search_, last_search_ + search_again_after);
 }
 
 // Whether they could be read. Also where they are not reported, as their maps fill all the same.

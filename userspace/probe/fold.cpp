@@ -90,7 +90,7 @@ std::span<const VmUse> Fold::fold(std::span<const VmRow> vms, std::span<const vp
         at.run_delay_ns = use.run_delay_ns;
         at.switches = use.switches;
         const auto on_cpu = load(thread.on_cpu);
-        const auto role = load(thread.role) % VP_ROLES;
+        const std::uint32_t role = load(thread.role) % VP_ROLES;
         at.on_cpu = on_cpu != 0;
         // One that was to run on is asked of only where it has not been seen since the last sample:
         // else it waits, in all likelihood, as many do where there are more than the CPUs can

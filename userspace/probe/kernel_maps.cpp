@@ -9,6 +9,22 @@
 #include "userspace/probe/record_word.h"
 
 namespace virtpulse::agent {
+namespace {
+
+// Runs a program of type `syscall` and gives what it returns.
+template <class Argument>
+Result<std::uint32_t> run(const bpf_program* program, Argument argument) {
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.ctx_in = &argument;
+    options.ctx_size_in = sizeof argument;
+    if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) != 0) {
+        return system_error("cannot run " + std::string(bpf_program__name(program)));
+    }
+    return options.retval;
+}
+
+}  // namespace
 
 Result<void> KernelProbe::read_vms(std::vector<VmRow>& rows) {
     return read_rows(impl_->skeleton->maps.vms, impl_->vms, rows);
@@ -83,9 +99,34 @@ Result<void> KernelProbe::replace_vm(std::uint32_t tgid, const vp_vm& vm) {
     return {};
 }
 
-bool KernelProbe::has_vm(std::uint32_t tgid) const {
-    vp_vm ignored{};
-    return bpf_map_lookup_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &ignored) == 0;
+std::optional<vp_vm> KernelProbe::find_vm(std::uint32_t tgid) const {
+    vp_vm vm{};
+    if (bpf_map_lookup_elem(impl_->fd(impl_->skeleton->maps.vms), &tgid, &vm) != 0) {
+        return std::nullopt;
+    }
+    return vm;
+}
+
+Result<bool> KernelProbe::confirm_vm(vp_confirmation confirmation) {
+    const auto done = run(impl_->skeleton->progs.vp_confirm_vm, confirmation);
+    if (!done) return done.error();
+    return *done != 0;
+}
+
+Result<void> KernelProbe::retire_lost(vp_lost_thread lost) {
+    const bpf_program* const program = impl_->skeleton->progs.vp_retire_lost;
+    if (bpf_program__fd(program) < 0) return {};
+    if (const auto done = run(program, lost); !done) return done.error();
+    return {};
+}
+
+Result<void> KernelProbe::set_unconfirmed(const vp_unconfirmed& counts) {
+    const std::uint32_t only = 0;
+    const int fd = impl_->fd(impl_->skeleton->maps.unconfirmed);
+    if (bpf_map_update_elem(fd, &only, &counts, BPF_ANY) != 0) {
+        return system_error("cannot write the map unconfirmed");
+    }
+    return {};
 }
 
 // What is to be removed may be gone already: no error in these.
@@ -182,18 +223,12 @@ Result<void> KernelProbe::expire_requests() {
         return request.issued_ns != 0 ? passed(request.issued_ns) > overdue_at_device
                                       : passed(request.queued_ns) > overdue_in_queue;
     };
-    const int program = bpf_program__fd(impl_->skeleton->progs.vp_expire_request);
+    const bpf_program* const program = impl_->skeleton->progs.vp_expire_request;
     for (const auto& [key, request] : impl_->request_rows) {
         if (!is_overdue(request)) continue;
-        if (program >= 0) {
-            vp_expiry expiry{key, request.queued_ns, request.issued_ns};
-            bpf_test_run_opts options{};
-            options.sz = sizeof options;
-            options.ctx_in = &expiry;
-            options.ctx_size_in = sizeof expiry;
-            if (bpf_prog_test_run_opts(program, &options) != 0) {
-                return system_error("cannot run vp_expire_request");
-            }
+        if (bpf_program__fd(program) >= 0) {
+            const auto done = run(program, vp_expiry{key, request.queued_ns, request.issued_ns});
+            if (!done) return done.error();
         } else if (request.issued_ns == 0) {
             bpf_map_delete_elem(impl_->fd(map), &key);  // so that the map does not fill
         }

@@ -94,10 +94,20 @@ class KernelProbe {
 
     // False where there was one already, which then stays.
     Result<bool> add_vm(std::uint32_t tgid, const vp_vm& vm);
+    // Before attach(): nobody else writes.
     Result<void> replace_vm(std::uint32_t tgid, const vp_vm& vm);
     void remove_vm(std::uint32_t tgid);
     // As of now.
-    [[nodiscard]] bool has_vm(std::uint32_t tgid) const;
+    [[nodiscard]] std::optional<vp_vm> find_vm(std::uint32_t tgid) const;
+    [[nodiscard]] bool has_vm(std::uint32_t tgid) const { return find_vm(tgid).has_value(); }
+    // Says that a process is a VM, and how many records it has where that is not what its row says.
+    // False where its row has gone.
+    Result<bool> confirm_vm(vp_confirmation confirmation);
+    // Ends the record of a thread that has gone, unless it is another's by now; nothing where the
+    // kernel refused the program for it.
+    Result<void> retire_lost(vp_lost_thread lost);
+    // How much there is of processes that are not confirmed.
+    Result<void> set_unconfirmed(const vp_unconfirmed& counts);
     Result<void> replace_ended_waits(const EndedWaitsRow& row);
     void remove_ended_waits(std::uint32_t tgid);
     void remove_culprit(const vp_culprit_key& key);

@@ -13,6 +13,8 @@ constexpr std::array needs{
     ProgramNeed{"vp_process_fork", "sched_process_fork", ProgramGroup::core},
     ProgramNeed{"vp_process_exec", "sched_process_exec", ProgramGroup::core},
     ProgramNeed{"vp_adopt", "", ProgramGroup::core},
+    ProgramNeed{"vp_confirm_vm", "", ProgramGroup::core},
+    ProgramNeed{"vp_retire_lost", "", ProgramGroup::lost_threads},
     ProgramNeed{"vp_migrate_task", "sched_migrate_task", ProgramGroup::waits},
     ProgramNeed{"vp_wakeup_new", "sched_wakeup_new", ProgramGroup::late_threads},
     ProgramNeed{"vp_rq_complete", "block_rq_complete", ProgramGroup::block},
@@ -62,6 +64,8 @@ constexpr std::array losses{
     GroupLoss{ProgramGroup::late_threads, "late_threads",
               "threads that the kernel makes for a VM (io_uring, vhost) are counted up to 30 s "
               "late"},
+    GroupLoss{ProgramGroup::lost_threads, "lost_threads",
+              "a thread whose end was not seen counts as one that sleeps until its VM ends"},
     GroupLoss{ProgramGroup::block, "block", ""},
     GroupLoss{ProgramGroup::block_start, "block_start", no_block_start},
     GroupLoss{ProgramGroup::block_start_by_bio, "block_start", no_block_start},

@@ -21,6 +21,7 @@ enum class ProgramGroup {
     wait_quota,    // of them, those for the VM's own CPU quota: no programs, see cfs_rq in
                    // bpf/kernel.h
     late_threads,  // threads that the kernel makes for a VM are counted at once
+    lost_threads,  // threads whose end was not seen are noticed
     block,
     block_start,         // of a VM's request, in the VM's own context: since 6.5
     block_start_by_bio,  // likewise, where block_start cannot be had

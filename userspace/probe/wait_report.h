@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -23,7 +24,7 @@ class WaitReport {
 
     // The next part of the pairs. To be called before the threads' records are read: a wait that a
     // thread adds to its pair in between is missing for one sample, and never counted twice.
-    Result<void> read_pairs(KernelProbe& probe);
+    Result<void> read_pairs(KernelProbe& probe, std::span<const VmRow> vms);
     // `uses` is what `fold` gave. Rows of VMs that are gone are removed.
     Result<void> read(KernelProbe& probe, const Fold& fold, std::span<const VmUse> uses);
     // Rows that found no room in the map, as the kernel side counted by now.
@@ -37,6 +38,7 @@ class WaitReport {
     [[nodiscard]] std::size_t culprit_rows() const { return culprits_.size(); }
 
   private:
+    bool note_ends(std::span<const VmRow> vms);
     void note_culprits(KernelProbe& probe, const Fold& fold);
 
     std::vector<EndedWaitsRow> ended_rows_;
@@ -44,6 +46,7 @@ class WaitReport {
     std::span<const vp_history> waits_;
     std::vector<CulpritRow> culprit_rows_;
     CulpritTable culprits_;
+    std::unordered_map<std::uint32_t, unsigned> readings_since_end_;  // of ended VMs, by tgid
     std::optional<std::uint64_t> culprits_full_;
     bool pairs_lost_ = false;  // since the last sample
 };

@@ -31,11 +31,14 @@ class WatchedVms {
   public:
     explicit WatchedVms(Root root) : root_(std::move(root)) {}
 
-    // Watches these processes, in ascending order, and no others. `rows` are those of the map
-    // `vms`, which are read anew where one of the processes was not watched yet. One that cannot be
-    // watched is begun anew at the next call, as are those after it.
-    Result<void> watch(KernelProbe& probe, std::span<const ProcessKey> processes,
-                       std::vector<VmRow>& rows);
+    // Watches these processes, in ascending order, and no others. One that cannot be watched keeps
+    // none of the others from it, and is tried again at the next call.
+    Result<void> watch(KernelProbe& probe, std::span<const ProcessKey> processes);
+
+    // Begins those again that have no row among these, all that there are: whoever removed it,
+    // nothing else would. Their counters start from 0, and since now.
+    Result<void> renew_rows(KernelProbe& probe, std::span<const VmRow> rows);
+    [[nodiscard]] std::size_t size() const { return vms_.size(); }
 
     // Looks up again in which cgroups they are: they can be moved to others at any time.
     Result<void> renew_cgroups(KernelProbe& probe);
@@ -53,7 +56,9 @@ class WatchedVms {
 
   private:
     Result<void> begin(KernelProbe& probe, const ProcessKey& process, WatchedVm& vm,
-                       const CgroupMounts& mounts, std::span<const VmRow> rows);
+                       const CgroupMounts& mounts);
+    Result<void> confirm_or_add(KernelProbe& probe, const ProcessKey& process, WatchedVm& vm);
+    [[nodiscard]] bool still_runs(const ProcessKey& process) const;
     Result<void> assign_cgroups(KernelProbe& probe, const ProcessKey& process, WatchedVm& vm,
                                 const CgroupMounts& mounts) const;
 
