@@ -99,7 +99,7 @@ int main(int count, char** arguments) {
         return 1;
     }
     KernelFacts facts;
-    facts.has_btf = facts.may_load_programs = true;
+    facts.has_btf = facts.may_load_programs = facts.in_initial_pid_namespace = true;
     note_types(types.get(), facts);
     facts.has_kvm = facts.tracepoints.contains("kvm_exit");
     const auto plan = plan_programs(facts);

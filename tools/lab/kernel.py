@@ -34,13 +34,11 @@ def cloud_kernel(cache, say=lambda line: None, wanted=LAB_SERIES):
     if wanted in NEWEST_OF:
         release, least = NEWEST_OF[wanted]
         with _sources_of(release, root) as options:
-            return _download(root, r"[0-9]+\.[0-9]+", options, say, least)
-    series = re.escape(wanted)
-    try:
-        return _download(root, series, (), say)
-    except Missing:
-        with _sources_of(RELEASES.get(wanted, "trixie-backports"), root) as options:
-            return _download(root, series, options, say)
+            return _download(root, options, say, least=least)
+    if _offered((), wanted):
+        return _download(root, (), say, wanted)
+    with _sources_of(RELEASES.get(wanted, "trixie-backports"), root) as options:
+        return _download(root, options, say, wanted)
 
 
 class Kernel:
@@ -82,19 +80,24 @@ class Kernel:
         return list(loaded.items())
 
 
-def _download(root, series, options, say, least=()):
-    """Downloads and unpacks the newest kernel of `series` (an expression) that apt finds with `options`.
-
-    Its name is 6.1.0-56 or 6.12.117+deb12. Up to 6.18 it is one package; later its image, and from 7.2 on
-    its modules, are packages of their own.
-    """
-    pattern = rf"^linux-(image|binary|modules)-{series}\.[0-9]+[-+][a-z0-9]+-cloud-amd64$"
+def _offered(options, series):
+    """The kernel packages of `series`, or of all, that apt finds with `options`. Their names have 6.1.0-56,
+    or 6.12.117+deb12. Up to 6.18 a kernel is one package; later its image and its modules are packages of
+    their own, of which the modules are the first to go from a mirror."""
+    number = re.escape(series) if series else r"[0-9]+\.[0-9]+"
+    pattern = rf"^linux-(image|binary|modules)-{number}\.[0-9]+[-+][a-z0-9]+-cloud-amd64$"
     found = _run("apt-cache", *options, "search", "--names-only", pattern,
                  what="cannot ask apt for a kernel")
-    names = {line.split()[0] for line in found.splitlines()}
-    kernels = [name for name in names if name.startswith("linux-image-")]
+    return {line.split()[0] for line in found.splitlines()}
+
+
+def _download(root, options, say, series="", least=()):
+    """Downloads and unpacks the newest kernel of `series`, or of all, that apt finds with `options`."""
+    names = _offered(options, series)
+    kernels = [name for name in names if name.startswith("linux-image-") and
+               (name.replace("image", "binary") not in names or name.replace("image", "modules") in names)]
     if not kernels:
-        raise Missing(f"apt offers no cloud kernel {series} for the guests; try apt-get update")
+        raise Missing(f"apt offers no cloud kernel {series} with its modules for the guests")
     kernel = max(kernels, key=_version)
     if tuple(_version(kernel)) < least:
         raise Missing(f"the newest cloud kernel is {kernel}, which is older than "
