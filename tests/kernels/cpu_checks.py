@@ -84,11 +84,27 @@ class Cpu(KernelCase):
         self.assertGreater(running, 10)
         self.assertLess(abs(off), 0.25)
 
+    def test_a_thread_on_a_cpu_without_a_tick_is_up_to_date_in_each_sample(self):
+        """The kernel itself brings its figure up to date once a second there."""
+        frames = self.boot.frames["first"]
+        first, last = (frames.index(self.boot.seen[mark]) for mark in ("lone", "lonely"))
+        pid = self.boot.machines["lone"]["burn"].pid
+        seen = [(frame["time"], vm["ext"]) for frame in frames[first:last]
+                for vm in frame["vms"] if vm["ext"]["pid"] == pid]
+        shares = [(new["cpu_ns"] + new["run_delay_ns"] - old["cpu_ns"] - old["run_delay_ns"])
+                  / 1e9 / (after - before) for (before, old), (after, new) in zip(seen, seen[1:])]
+        # It is stopped at both ends, and for the samples that the marks waited for.
+        ran = [number for number, share in enumerate(shares) if share > 0.1]
+        inside = shares[ran[0] + 1:ran[-1]]
+        print("  burn ran, of the time: " + " ".join(f"{share:.2f}" for share in inside))
+        self.assertGreater(len(inside), 3)
+        self.assertGreater(min(inside), 0.4)
+
     # --- waits for a CPU
 
-    def waited(self, name):
-        """(grown by_ns, grown culprits, grown number of waits) from "rivals" to "fought"."""
-        exts = [self.boot.vm(mark, name)["ext"] for mark in ("rivals", "fought")]
+    def waited(self, name, marks=("rivals", "fought")):
+        """(grown by_ns, grown culprits, grown number of waits) from one mark to the other."""
+        exts = [self.boot.vm(mark, name)["ext"] for mark in marks]
         old, new = (ext["wait"] for ext in exts)
         by = {who: ns - old["by_ns"].get(who, 0) for who, ns in new["by_ns"].items()}
         rows = {(row["who"], row.get("name")): row["ns"] for row in old["culprits"]}
@@ -137,6 +153,18 @@ class Cpu(KernelCase):
         self.assertLessEqual(rest, others)
         for name in ("burn", "rival"):
             self.assertNotIn("quota", {who for who, ns in self.waited(name)[0].items() if ns}, name)
+
+    def test_a_groups_quota_during_sleep_is_no_part_of_the_next_wait(self):
+        for name in ("sleeper", "mover"):
+            with self.subTest(name):
+                by, _, waits = self.waited(name, ("sleeping", "woken"))
+                stopped_ns = 1000 * int(self.boot.words[f"stopped-{name}"])
+                waited_ns = sum(by.values())
+                print(f"  {name}: its group was stopped for {stopped_ns / 1e6:.0f} ms while it slept; then "
+                      f"{waits} waits, {waited_ns / 1e6:.3f} ms, {by.get('quota', 0) / 1e6:.3f} of the quota")
+                self.assertGreater(stopped_ns, waited_ns)
+                self.assertGreater(waited_ns, 0)
+                self.assertEqual(by.get("quota", 0), 0)
 
     def test_throttling_is_what_the_cgroup_says(self):
         for mark in ("rivals", "fought"):

@@ -78,9 +78,9 @@ class Run:
         return next(block for block in found if block["dev"] == device)
 
 
-def boot(wanted, stages="all", say=print):
+def boot(wanted, stages="all", options="", say=print):
     """Boots that kernel (see lab.kernel) with the agent in it, and waits until it powers off. `stages`: see
-    `init`."""
+    `init`. `options`: more of the kernel's command line."""
     qemu = program("qemu-system-x86_64", "qemu-system-x86")
     kernel = cloud_kernel(CACHE, say, wanted)
     fixtures = BINARIES.parent / "fixtures"
@@ -103,7 +103,7 @@ def boot(wanted, stages="all", say=print):
                    "none", "-monitor", "none", "-no-reboot", "-nic", "none", "-kernel", kernel.image,
                    "-initrd", directory / "initramfs",
                    # All that the kernel says, a backtrace too, and at once; and nothing is said between.
-                   "-append", f"console=ttyS0 ignore_loglevel panic=-1 stages={stages}"]
+                   "-append", f"console=ttyS0 ignore_loglevel panic=-1 stages={stages} {options}"]
         console, results = (BINARIES.parent / f"kernel-{wanted}.{kind}" for kind in ("console", "log"))
         for file in (console, results):
             file.unlink(missing_ok=True)

@@ -176,9 +176,17 @@ TEST_CASE("what is pending is that of a VM's living threads, as they were seen l
     vm.vm_ns();
     CHECK(vm.sums.pending(10, 20).ns == 7);
     CHECK(vm.sums.pending(10, 30).ns == 6);
+    vm.come_on(3, 1);
+    vm.waits[3].pending = {0, 0, 20};  // its first wait for that one is in the row
+    vm.vm_ns();
+    CHECK(vm.sums.pending(10, 20).ns == 7);
     vm.end(2);
     vm.vm_ns();
     CHECK(vm.sums.pending(10, 20).ns == 0);
+    vm.come_on(3, 1);
+    vm.waits[3].pending = {9, 1, 20};
+    vm.vm_ns();
+    CHECK(vm.sums.pending(10, 20).ns == 9);
 }
 
 namespace {
