@@ -126,16 +126,19 @@ std::uint64_t pair_of(std::uint32_t victim, std::uint32_t culprit) {
 
 void WaitSums::renew_pending(Thread& thread, const vp_pending& now) {
     const std::uint32_t victim = vms_[thread.use].tgid;
-    if (const auto before = std::exchange(thread.pending, now); before.tgid != 0) {
+    // A sum of which nothing is left is that of no other thread either, as none has a part of 0 in
+    // it.
+    const auto part = now.ns == 0 ? vp_pending{} : now;
+    if (const auto before = std::exchange(thread.pending, part); before.tgid != 0) {
         const auto sum = pending_.find(pair_of(victim, before.tgid));
         sum->second.ns -= before.ns;
         sum->second.waits -= before.waits;
         if (sum->second.ns == 0) pending_.erase(sum);
     }
-    if (now.tgid == 0) return;
-    auto& sum = pending_[pair_of(victim, now.tgid)];
-    sum.ns += now.ns;
-    sum.waits += now.waits;
+    if (part.tgid == 0) return;
+    auto& sum = pending_[pair_of(victim, part.tgid)];
+    sum.ns += part.ns;
+    sum.waits += part.waits;
 }
 
 vp_share WaitSums::pending(std::uint32_t victim, std::uint32_t culprit) const {
