@@ -29,7 +29,7 @@ struct Options {
     bool bpf_stats = false;
     bool compare_as_json = false;
     std::uint32_t most_culprits = VP_MAX_CULPRITS;  // see the map `culprits`
-    std::vector<std::string> without;  // figures by eBPF, see optional_figures()
+    std::vector<std::string> without;               // figures by eBPF, see optional_figures()
     std::vector<Endpoint> collectors;
     std::chrono::milliseconds interval{1000};
     std::size_t max_datagram = wire::default_max_datagram;

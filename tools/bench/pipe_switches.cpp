@@ -4,6 +4,7 @@
 //
 // PIPE_SWITCHES=N  round trips
 // PIPE_CPU=C       the CPU, as far as it may be used
+// PIPE_AFTER_MS=N  begins so much later
 // PIPE_FROM=FIFO   where this process gets the byte,
 // PIPE_TO=FIFO     and where it passes it on
 // PIPE_BEGINS=1    it has the byte first
@@ -51,8 +52,8 @@ bool pass_on(const Ends& ends, unsigned trips, bool begins) {
     return true;
 }
 
-int fail(const char* what) {
-    std::fprintf(stderr, "pipe-switches: %s\n", virtpulse::system_error(what).message.c_str());
+int fail(const virtpulse::Error& error) {
+    std::fprintf(stderr, "pipe-switches: %s\n", error.message.c_str());
     return 1;
 }
 
@@ -98,20 +99,24 @@ int main() {
     const auto cpu = from_environment("PIPE_CPU", 0, CPU_SETSIZE - 1);
     for (const auto* number : {&trips, &cpu}) {
         if (*number) continue;
-        std::fprintf(stderr, "pipe-switches: %s\n", number->error().message.c_str());
-        return 2;
+        return fail(number->error());
     }
     cpu_set_t only;
     CPU_ZERO(&only);
     CPU_SET(*cpu, &only);
-    if (sched_setaffinity(0, sizeof only, &only) != 0) return fail("cannot go to PIPE_CPU");
+    if (sched_setaffinity(0, sizeof only, &only) != 0) return fail(virtpulse::system_error("cannot go to PIPE_CPU"));
+    if (std::getenv("PIPE_AFTER_MS") != nullptr) {
+        const auto after_ms = from_environment("PIPE_AFTER_MS", 0, 60'000);
+        if (!after_ms) return fail(after_ms.error());
+        std::this_thread::sleep_for(std::chrono::milliseconds(*after_ms));
+    }
     const char* const from = std::getenv("PIPE_FROM");
     const char* const to = std::getenv("PIPE_TO");
     const auto begin = std::chrono::steady_clock::now();
     const bool done = std::getenv("PIPE_YIELD") != nullptr ? by_yielding(*trips)
                       : from != nullptr && to != nullptr   ? between_processes(from, to, *trips)
                                                            : between_threads(*trips);
-    if (!done) return fail("a pipe broke");
+    if (!done) return fail(virtpulse::system_error("a pipe broke"));
     const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
     std::printf("ns_per_switch=%.1f\n", took.count() / *trips / 2);
     return 0;
