@@ -1,4 +1,5 @@
-"""What a kernel says that it should not: its console, read for warnings, lock-ups and oopses."""
+"""What a kernel says that it should not: its console, read for warnings, lock-ups, oopses and for programs that
+crashed."""
 
 import re
 
@@ -8,7 +9,7 @@ COMPLAINT = re.compile(
     r"(watchdog: )?(WARNING|BUG): |(watchdog|NMI watchdog): Watchdog detected|(INFO: )?rcu: .*(stall|starved)|"
     r"INFO: (task .* blocked|rcu|possible|trying)|Oops: |.*: [0-9a-f]{4} \[#\d+\]|Kernel panic|"
     r"general protection fault|-+\[ cut here|NMI backtrace|Call Trace|"
-    r"list_(add|del) corruption|refcount_t: |UBSAN: |scheduling while atomic|unregister_netdevice")
+    r"\S+\[\d+\]: segfault|traps: |list_(add|del) corruption|refcount_t: |UBSAN: |scheduling while atomic|unregister_netdevice")
 STAMP = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\](\[[^\]]*\])? ")
 # Each is shown with so many lines, and what is within them is no other.
 SHOWN = 40

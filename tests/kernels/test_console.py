@@ -21,6 +21,7 @@ COMPLAINTS = (
     "[   40.100000] INFO: rcu_tasks detected stalls on tasks:",
     "[   40.100000] Kernel panic - not syncing: Attempted to kill init!",
     "[   40.100000] Call Trace:",
+    "[   42.371425] virtpulse-agent[254]: segfault at 10 ip 00005620b8b98566 sp 00007ffced559520 error 4",
     "<4>[   40.100000] refcount_t: underflow; use-after-free.",
 )
 # Of boots on which all is well.

@@ -189,6 +189,20 @@ TEST_CASE("what is pending is that of a VM's living threads, as they were seen l
     CHECK(vm.sums.pending(10, 20).ns == 9);
 }
 
+TEST_CASE("a thread of which nothing is pending yet has no part in another one's sum") {
+    Waiting vm;
+    vm.waits[0].pending = {0, 0, 20};  // the kernel has just begun it
+    vm.waits[2].pending = {7, 1, 20};
+    vm.vm_ns();
+    vm.end(2);
+    vm.vm_ns();
+    CHECK(vm.sums.pending(10, 20).ns == 0);
+    vm.come_on(0, 1);
+    vm.waits[0].pending = {3, 1, 20};
+    vm.vm_ns();
+    CHECK(vm.sums.pending(10, 20).ns == 3);
+}
+
 namespace {
 
 // Gives what it writes, over what it wrote before.
