@@ -29,9 +29,10 @@ def left_of(pids, name):
     return sum(not pids.isdisjoint(OWNED[name](row)) for row in rows_of(name))
 
 
-def left_of_gone(name):
-    """The rows that a map has of processes that are no more, whoever they were."""
-    return [row for row in rows_of(name) if any(map(is_gone, OWNED[name](row)))]
+def gone_in_maps():
+    """The processes that are no more and of which some map has a row, whoever they were."""
+    return {pid for name in OWNED for row in rows_of(name) for pid in OWNED[name](row)
+            if is_gone(pid)}
 
 
 def wait_until_nothing_is_left(test, rows_left):

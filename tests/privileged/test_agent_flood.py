@@ -25,7 +25,9 @@ from agent_process import (
     stopped,
     threads_of,
 )
-from leftovers import failures, left_of, left_of_gone, wait_until_nothing_is_left
+from cpu_group import CpuGroup
+from leftovers import failures, gone_in_maps, left_of, wait_until_nothing_is_left
+from waiting import watchers
 
 SECONDS = float(os.environ.get("VIRTPULSE_FLOOD_S", 20))
 RATE = 1000
@@ -45,11 +47,15 @@ class FloodTest(unittest.TestCase):
             shutil.copy(BINARIES.parent / "fixtures/flood", program)
         self.agent = self.enterContext(Agent("--libvirt", "none", "--source", "ebpf"))
         self.agent.samples.next()
+        alone = self.enterContext(CpuGroup(f"{NAME}flood"))
+        watchers(self, alone, self.agent)
+        self.group = self.enterContext(CpuGroup("loads", alone))
         self.vms = {}
 
     def begin_vm(self, name):
         self.vms[name] = self.enterContext(fake_qemu(name, "-smp", "2", FAKE_QEMU_THREADS=2,
                                                      FAKE_QEMU_LOAD=20))
+        self.group.take(self.vms[name].pid)
         return self.vms[name]
 
     def as_nobody(self, *words):
@@ -57,6 +63,7 @@ class FloodTest(unittest.TestCase):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
+        self.group.take(process.pid)
         return process
 
     def at_rest(self):
@@ -67,9 +74,13 @@ class FloodTest(unittest.TestCase):
             return {name: (sample.vm(name)["ext"], sum(schedstats_ns(vm.pid).values()))
                     for name, vm in self.vms.items()}
 
+    def wait_until_nothing_is_left(self):
+        gone = gone_in_maps()
+        took = wait_until_nothing_is_left(self, lambda name: left_of(gone, name))
+        print(f"  of {len(gone)} processes that are gone nothing is left after {took:.0f} s")
+
     def check_nothing_is_left(self):
-        took = wait_until_nothing_is_left(self, left_of_gone)
-        print(f"  nothing is left {took:.0f} s after the end")
+        self.wait_until_nothing_is_left()
         for vm in self.vms.values():
             (row,) = [row["value"] for row in rows_of("vms") if row["key"] == vm.pid]
             self.assertEqual(row["threads"], len(threads_of(vm.pid)))
@@ -126,8 +137,7 @@ class FloodTest(unittest.TestCase):
         self.assertEqual(left_of({late_vm.pid}, "threads"), len(threads_of(late_vm.pid)))
         many.kill()
         many.wait()
-        took = wait_until_nothing_is_left(self, left_of_gone)
-        print(f"  nothing is left {took:.0f} s after the end")
+        self.wait_until_nothing_is_left()
 
     def test_threads_that_are_not_the_first_run_the_program_again(self):
         self.begin_vm(f"{NAME}beside")

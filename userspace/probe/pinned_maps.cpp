@@ -34,6 +34,7 @@ constexpr std::array meanings{
     Meaning{"failures", "what found no place or went wrong, since the maps were made"},
     Meaning{"requests", "block requests of VMs, queued and at a device now"},
     Meaning{"threads", "threads of VMs: CPU time and waiting; those with tid 0 are free"},
+    Meaning{"unconfirmed", "how much there is of processes not confirmed to be VMs"},
     Meaning{"vcpus", "exits of each vCPU from its guest by reason, and their time"},
     Meaning{"vm_block", "block I/O by VM and disk: operations, bytes, time, latencies"},
     Meaning{"vms", "processes that run VMs, by tgid"},
