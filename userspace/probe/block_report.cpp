@@ -22,7 +22,7 @@ std::uint64_t monotonic_clock_ns() {
 Result<void> BlockReport::read(KernelProbe& probe, const VmIndex& index,
                                std::span<VmCounters> vms) {
     if (const auto read = probe.read_block(rows_); !read) return read;
-    if (const auto read = probe.read_devices(device_rows_); !read) return read;
+    probe.read_devices(device_rows_);
     ahead_.advance(rows_, device_rows_);
     devices_.begin(std::chrono::steady_clock::now());
     const std::uint64_t now = monotonic_clock_ns();
