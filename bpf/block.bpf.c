@@ -20,11 +20,11 @@ const volatile __u8 queued_is_seen = 0;
  * it queued is another than that (the kernel sets it next to the tracepoint, on either side). */
 #define SAME_REQUEST_NS 1000000
 
-/* The service of device and VM up to now, to be taken off those at the request's end. */
-static __always_inline void look_at_device(struct vp_request* request,
-                                           const struct vp_block* block) {
-    struct vp_device* device = device_record(request->dev);
-    request->device_before_ns = device ? device->served_ns : 0;
+/* Notes the service of device and VM up to now, to be taken off those at the request's end. */
+static __always_inline void look_at_service(struct vp_request* request,
+                                            const struct vp_device* device,
+                                            const struct vp_block* block) {
+    request->device_before_ns = device->served_ns;
     request->own_before_ns = block->served_ns;
 }
 
@@ -44,15 +44,22 @@ static __always_inline void end_unseen(const struct vp_request* request, __u64 n
  */
 static __always_inline int queue(struct task_struct* task, __u64 key, struct bio* bio,
                                  unsigned int op, struct gendisk* disk) {
+    __u64 now_ns = bpf_ktime_get_ns(); /* rq->start_time_ns is set after the event on new kernels */
     struct vp_owner owner = {};
-    struct vp_request request = {.queued_ns = bpf_ktime_get_ns(), .op = op};
+    struct vp_request request = {.op = op,
+                                 .queued_ns = now_ns,
+                                 .device_before_ns = VP_NOT_SHARED,
+                                 .own_before_ns = VP_NOT_SHARED};
     if (op >= REQ_OP_DRV_IN || !bio || !owner_of(task, bio, &owner)) return 0;
     if (!device_of_disk(disk, &request.dev)) return 0;
-    struct vp_block* block = block_of(owner.start_ns, owner.tgid, request.dev);
-    if (!block) return 0;
     request.start_ns = owner.start_ns;
     request.tgid = owner.tgid;
-    look_at_device(&request, block);
+    struct vp_device* device = device_record(request.dev);
+    if (device && is_shared_by_vm(device, owner.start_ns, now_ns)) {
+        struct vp_block* block = block_of(owner.start_ns, owner.tgid, request.dev);
+        if (!block) return 0;
+        look_at_service(&request, device, block);
+    }
     if (!bpf_map_update_elem(&requests, &key, &request, BPF_NOEXIST)) return 0;
     struct vp_request* stale = bpf_map_lookup_elem(&requests, &key);
     if (!stale) {
@@ -61,7 +68,7 @@ static __always_inline int queue(struct task_struct* task, __u64 key, struct bio
     }
     if (stale->issued_ns) { /* its end was not seen, and the kernel uses it again */
         struct vp_request was = *stale;
-        end_unseen(&was, request.queued_ns);
+        end_unseen(&was, now_ns);
     }
     *stale = request;
     return 0;
@@ -154,15 +161,18 @@ int BPF_PROG(vp_md_end_flush, struct bio* bio) {
     return 0;
 }
 
-/* The end of a request that we do not know as a VM's. */
+/* The end of a request that we do not know as a VM's: of interest only where a VM is about, so
+ * that on all other devices the host's own I/O writes no memory that CPUs share. */
 static __always_inline void end_others(struct request* rq, unsigned int bytes) {
     __u32 dev;
     if ((rq->cmd_flags & REQ_OP_MASK) >= REQ_OP_DRV_IN || bytes < rq->__data_len) return;
     __u64 arrival_ns = rq->io_start_time_ns ? rq->io_start_time_ns : rq->start_time_ns;
     if (!arrival_ns || !device_of(rq, &dev)) return;
-    struct vp_device* device = device_record(dev);
-    if (!device) return;
-    __u64 slice_ns = serve(device, arrival_ns, bpf_ktime_get_ns());
+    struct vp_device* device = known_device(dev);
+    if (!device || (__s64)(arrival_ns - device->vm_ns) > (__s64)VP_OWNER_STAYS_NS) return;
+    __u64 now_ns = bpf_ktime_get_ns();
+    if (!is_shared(device, VP_OWNER_HOST, now_ns)) return;
+    __u64 slice_ns = serve(device, arrival_ns, now_ns);
     if (is_nobodys(rq)) {
         __sync_fetch_and_add(&device->nobody_ns, slice_ns);
     } else {
@@ -174,16 +184,36 @@ static __always_inline void end_others(struct request* rq, unsigned int bytes) {
  * than it lasted: what ends first after it came was begun before that. */
 static __always_inline void account_service(struct vp_block* block,
                                             const struct vp_request* request, __u64 now_ns) {
-    __u32 dev = request->dev;
-    struct vp_device* device = device_record(dev);
-    if (!device) return;
+    struct vp_device* device = device_record(request->dev);
+    if (!device || !is_shared_by_vm(device, request->start_ns, now_ns)) return;
     __u64 slice_ns = serve(device, request->issued_ns, now_ns);
     __sync_fetch_and_add(&block->served_ns, slice_ns);
+    if (request->own_before_ns == VP_NOT_SHARED) return;
     __u64 all_ns = device->served_ns - request->device_before_ns;
     __u64 own_ns = block->served_ns - request->own_before_ns;
     __u64 here_ns = now_ns - request->queued_ns;
     if (all_ns > here_ns) all_ns = here_ns;
     if (all_ns > own_ns) __sync_fetch_and_add(&block->ahead_ns, all_ns - own_ns);
+}
+
+/* The end of a request that was queued and not seen to be issued: a flush without data, or its
+ * issue event was lost, as an event is where its program was at work on that CPU. Counted as the
+ * device counts it; when it came to the device is not known. */
+static __always_inline void end_unissued(struct request* rq, const struct vp_request* request,
+                                         int error, unsigned int bytes) {
+    __u64 key = (__u64)rq;
+    bool whole = bytes >= rq->__data_len;
+    if (whole) bpf_map_delete_elem(&requests, &key);
+    if (!bytes) {
+        end_flush(rq, request);
+        return;
+    }
+    struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
+    if (!block) return;
+    count_done(block, request->op, bytes, whole);
+    if (!whole) return;
+    __sync_fetch_and_add(&block->untimed_ops, 1);
+    if (!error) count_failure(lost_issues); /* else it was refused before it came to the device */
 }
 
 /* Attached before the issue program: else what is issued between the two would never complete. */
@@ -202,9 +232,8 @@ int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) 
         return 0;
     }
     struct vp_request was = *request;
-    if (!was.issued_ns) { /* ended without being issued: a flush, or refused before */
-        bpf_map_delete_elem(&requests, &key);
-        if (!bytes) end_flush(rq, &was);
+    if (!was.issued_ns) {
+        end_unissued(rq, &was, error, bytes);
         return 0;
     }
     struct vp_block* block = block_of(was.start_ns, was.tgid, was.dev);
@@ -242,7 +271,9 @@ static __always_inline bool begin(struct request* rq, struct vp_request* request
     struct vp_owner owner = {};
     if (take_queued_bio(rq, request)) return true;
     struct cgroup_subsys_state* css = css_of(rq->bio);
-    if (!css || !owner_by_cgroup(css, &owner)) {
+    bool is_roots = !css || !css->parent;
+    if ((!css || !owner_by_cgroup(css, &owner)) &&
+        (!is_roots || !owner_above_dm(rq->bio, &owner))) {
         struct task_struct* task = bpf_get_current_task_btf();
         if (queued_is_seen || !is_vms_thread(task) || !owner_by_task(task, css, &owner)) {
             return false;
@@ -250,12 +281,31 @@ static __always_inline bool begin(struct request* rq, struct vp_request* request
     }
     if (!device_of(rq, &request->dev)) return false;
     request->queued_ns = now_ns;
+    request->device_before_ns = VP_NOT_SHARED;
+    request->own_before_ns = VP_NOT_SHARED;
     request->start_ns = owner.start_ns;
     request->tgid = owner.tgid;
     struct vp_block* block = block_of(owner.start_ns, owner.tgid, request->dev);
     if (!block) return false;
     if (!rq->start_time_ns) __sync_fetch_and_add(&block->untimed_ops, 1);
-    look_at_device(request, block);
+    return true;
+}
+
+/* It goes to the device. Whom that serves meanwhile is noted from here on where nobody else was
+ * there when it was queued. */
+static __always_inline bool issue(struct request* rq, struct vp_request* request, __u32 op,
+                                  __u64 now_ns) {
+    struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
+    if (!block || !change_in_flight(block, 1, now_ns)) return false;
+    if (request->own_before_ns == VP_NOT_SHARED) {
+        struct vp_device* device = device_record(request->dev);
+        if (device && is_shared_by_vm(device, request->start_ns, now_ns)) {
+            look_at_service(request, device, block);
+        }
+    }
+    request->issued_ns = now_ns;
+    request->op = op;
+    request->bytes = rq->__data_len;
     return true;
 }
 
@@ -264,32 +314,30 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     unsigned int op = rq->cmd_flags & REQ_OP_MASK;
     __u64 key = (__u64)rq;
     __u64 now_ns = bpf_ktime_get_ns();
-    struct vp_request request = {};
     struct vp_request* known = bpf_map_lookup_elem(&requests, &key);
     if (known) {
-        request = *known;
         if (known->issued_ns) { /* its end was not seen, and the kernel uses it again */
+            struct vp_request was = *known;
             bpf_map_delete_elem(&requests, &key);
-            end_unseen(&request, now_ns);
+            end_unseen(&was, now_ns);
             known = 0;
-        } else if (rq->start_time_ns > request.queued_ns + SAME_REQUEST_NS) {
+        } else if (rq->start_time_ns > known->queued_ns + SAME_REQUEST_NS) {
             bpf_map_delete_elem(&requests, &key);
             known = 0;
         }
     }
     /* Without a bio it is the block layer's own flush, which serves many at once. */
     if (op >= REQ_OP_DRV_IN || op == REQ_OP_FLUSH || !rq->bio) return 0;
-    if (!known && !begin(rq, &request, now_ns)) return 0;
-    struct vp_block* block = known_block(&request);
-    if (!block || !change_in_flight(block, 1, now_ns)) return 0;
-    request.issued_ns = now_ns;
-    request.op = op;
-    request.bytes = rq->__data_len;
     if (known) {
-        *known = request;
-    } else if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) {
+        issue(rq, known, op, now_ns);
+        return 0;
+    }
+    struct vp_request request = {};
+    if (!begin(rq, &request, now_ns) || !issue(rq, &request, op, now_ns)) return 0;
+    if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) {
         count_failure(requests_full);
-        change_in_flight(block, -1, now_ns);
+        struct vp_block* block = known_block(&request);
+        if (block) change_in_flight(block, -1, now_ns);
     }
     return 0;
 }

@@ -17,8 +17,58 @@ static __always_inline struct vp_block* known_block(const struct vp_request* req
     return bpf_map_lookup_elem(&vm_block, &key);
 }
 
+static __always_inline struct vp_device* device_at(__u32 dev, __u32 nth) {
+    __u32 place = (vp_device_place(dev) + nth) & (VP_MAX_DEVICES - 1);
+    return bpf_map_lookup_elem(&devices, &place);
+}
+
+/* The row of a device; NULL where no VM ever used it. Places are never freed: the first free one
+ * ends the search. */
+static __always_inline struct vp_device* known_device(__u32 dev) {
+    for (__u32 nth = 0; nth < VP_DEVICE_PROBES; ++nth) {
+        struct vp_device* device = device_at(dev, nth);
+        if (!device || !device->dev) return 0;
+        if (device->dev == dev) return device;
+    }
+    return 0;
+}
+
+/* The row of a device that a VM uses, made where there is none; two CPUs that make it meet at the
+ * same place. NULL where all places for it are taken. */
 static __always_inline struct vp_device* device_record(__u32 dev) {
-    return row_of(devices, &dev, devices_full);
+    for (__u32 nth = 0; nth < VP_DEVICE_PROBES; ++nth) {
+        struct vp_device* device = device_at(dev, nth);
+        if (!device) return 0;
+        __u32 found = device->dev ?: __sync_val_compare_and_swap(&device->dev, 0, dev);
+        if (!found || found == dev) return device;
+    }
+    count_failure(devices_full);
+    return 0;
+}
+
+/* Whether another than `owner`, who makes a request now, was at the device lately: only then is
+ * anything to be said of who went first. Written when that changes, and then now and again. */
+static __always_inline bool is_shared(struct vp_device* device, __u64 owner, __u64 now_ns) {
+    __u64 age_ns = now_ns - device->shared_ns;
+    /* The clock of another CPU's request may be a little behind. */
+    bool is_shared = (__s64)age_ns < (__s64)VP_OWNER_STAYS_NS;
+    if (device->owner == owner) return is_shared;
+    if (!device->owner) { /* nobody was here before */
+        device->owner = owner;
+        return false;
+    }
+    if (!is_shared || (__s64)age_ns > (__s64)VP_OWNER_REFRESH_NS) {
+        device->owner = owner;
+        device->shared_ns = now_ns;
+    }
+    return true;
+}
+
+/* The same for a VM, which is seen to be there. */
+static __always_inline bool is_shared_by_vm(struct vp_device* device, __u64 start_ns,
+                                            __u64 now_ns) {
+    if ((__s64)(now_ns - device->vm_ns) > (__s64)VP_OWNER_REFRESH_NS) device->vm_ns = now_ns;
+    return is_shared(device, start_ns, now_ns);
 }
 
 /* One request more (+1) or less (-1) in flight, and the busy time that ends with it. */

@@ -27,6 +27,36 @@ static __always_inline bool owner_by_cgroup(struct cgroup_subsys_state* css, str
     return owner_by_cgroup_id(css->cgroup->kn->id, out);
 }
 
+/* Addresses of the functions that end a bio of device mapper, and one of dm-crypt, set by the
+ * agent; 0: they are not there, or their types are not known. */
+const volatile __u64 dm_clone_end = 0;
+const volatile __u64 dm_crypt_end = 0;
+
+#define VP_DM_LEVELS 4 /* of devices on top of each other; as LVM on dm-crypt on multipath */
+
+/* The owner of the bio that a bio of device mapper was made for. Kernels from 5.19 on give the
+ * second the cgroup of the thread that passes it on, which is the root's for a worker of dm-crypt
+ * and for write-back; 7.0 and the stable kernels of 2026 copy it again. Read with checks at run
+ * time, as bi_private has no type. */
+static __always_inline bool owner_above_dm(struct bio* bio, struct vp_owner* out) {
+    if (!dm_clone_end) return false;
+    const struct bio* top = bio;
+    for (int i = 0; i < VP_DM_LEVELS; ++i) {
+        __u64 end = (__u64)BPF_CORE_READ(top, bi_end_io);
+        if (dm_crypt_end && end == dm_crypt_end) {
+            const struct dm_crypt_io* crypt = BPF_CORE_READ(top, bi_private);
+            top = BPF_CORE_READ(crypt, base_bio);
+        } else if (end != dm_clone_end) {
+            break;
+        }
+        const struct dm_target_io* target =
+            (const void*)top - bpf_core_field_offset(struct dm_target_io, clone);
+        top = BPF_CORE_READ(target, io, orig_bio);
+    }
+    if (top == bio) return false;
+    return owner_by_cgroup_id(BPF_CORE_READ(top, bi_blkg, blkcg, css.cgroup, kn, id), out);
+}
+
 /* For VMs that share a cgroup with others (a qemu started by hand), so that only the submitter
  * tells them apart. The current task may be at work for others (it runs the queue, or flushes
  * pages): only where the request is of its own cgroup is it taken for its own. */

@@ -125,7 +125,22 @@ struct bio {
     struct block_device* bi_bdev; /* since 5.12 */
     unsigned int bi_opf;
     void* bi_private;
+    void* bi_end_io;
     struct blkcg_gq* bi_blkg; /* with CONFIG_BLK_CGROUP */
+} KERNEL_TYPE;
+
+/* Of device mapper and dm-crypt, which are modules. 6.1 - 6.17 */
+struct dm_io {
+    struct bio* orig_bio;
+} KERNEL_TYPE;
+
+struct dm_target_io {
+    struct dm_io* io;
+    struct bio clone;
+} KERNEL_TYPE;
+
+struct dm_crypt_io {
+    struct bio* base_bio;
 } KERNEL_TYPE;
 
 /* Of md, which is a module. */

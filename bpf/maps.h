@@ -94,8 +94,10 @@ struct {
     __type(value, struct vp_block);
 } vm_block SEC(".maps") __weak;
 
+/* Memory-mapped by the agent, as `threads`. */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, VP_MAX_DEVICES);
     __type(key, __u32);
     __type(value, struct vp_device);

@@ -20,7 +20,7 @@
 #define VP_MAX_BLOCK 8192    /* VM and device; 2 disks a VM for the most VMs; 4.3 MB */
 #define VP_MAX_VCPUS 8192    /* 1000 VMs with 4 each fill half of it; 5.5 MiB; a power of two */
 #define VP_VCPU_PROBES 16
-#define VP_MAX_DEVICES 1024   /* whole disks; 1024 * 40 bytes */
+#define VP_MAX_DEVICES 1024   /* whole disks that VMs used; 1024 * 128 bytes. A power of two */
 #define VP_MAX_REQUESTS 16384 /* in flight at once on the host and owned by VMs */
 
 /* Anybody can run programs with a hypervisor's name, so what is kept of processes that only have
@@ -297,18 +297,40 @@ struct vp_block {
 };
 VP_ASSERT(sizeof(struct vp_block) == 144 + 2 * 8 * VP_LATENCY_BUCKETS);
 
-/* Whom one device served: map `devices`, key as vp_block_key.dev. The device's time is told out as
- * if it did one request after the other: each completion gets the time since the one before, or
- * since its own request came where that was later. So the sums are the time with any request there,
- * and each part of that time is somebody's. */
+/* Whom one device served. Map `devices`, a hash table in an array, as its rows are never removed: a
+ * device's is at one of VP_DEVICE_PROBES places from vp_device_place(dev). A row is made by a VM's
+ * first request. Device time is apportioned as if requests were served one at a time: each
+ * completion gets the time since the one before, or since its own request came where that was
+ * later. It is only kept while two owners share the device: VMs, or a VM and the host. */
 struct vp_device {
+    __u32 dev; /* as vp_block_key.dev; 0: a free place */
+    __u32 pad0;
+    /* CLOCK_MONOTONIC. All of this cache line is written once in a while, and not per request. */
+    __u64 owner;     /* of a recent request: start of a VM's process, or VP_OWNER_HOST */
+    __u64 shared_ns; /* when a request was seen that is not of the `owner` before */
+    __u64 vm_ns;     /* when a VM was seen here, some seconds old at most */
+    __u64 pad1[4];
     __u64 last_end_ns;     /* CLOCK_MONOTONIC, of the newest completion */
     __u64 region_start_ns; /* from here to last_end_ns it was never without a request */
     __u64 served_ns;       /* all: that of VMs (vp_block.served_ns) and the next two */
-    __u64 host_ns;         /* what is of no VM */
+    __u64 host_ns;         /* not attributable to a VM */
     __u64 nobody_ns;       /* write-back that belongs to no cgroup, and the device's own flushes */
+    __u64 pad2[3];
 };
-VP_ASSERT(sizeof(struct vp_device) == 40);
+VP_ASSERT(sizeof(struct vp_device) == 128);
+#define VP_DEVICE_PROBES 16
+#define VP_OWNER_HOST 1
+
+/* For how long an owner that makes no more requests still counts as one of a device: requests that
+ * wait for longer are told less of whom they waited for. The timeout of a SCSI command. */
+#define VP_OWNER_STAYS_NS 30000000000ULL
+#define VP_OWNER_REFRESH_NS 2000000000ULL /* how old its marks may become meanwhile */
+
+/* Where the search for a device's row begins. */
+static inline __u32 vp_device_place(__u32 dev) {
+    return (dev * 2654435761u) >> 22; /* the top 10 bits: below VP_MAX_DEVICES */
+}
+VP_ASSERT(VP_MAX_DEVICES == 1 << 10);
 
 /* One request of a VM. Map `requests`, key: address of the kernel's request; on kernels without
  * block_io_start, until it is issued, that of its first bio. */
@@ -316,14 +338,15 @@ struct vp_request {
     __u64 queued_ns;        /* CLOCK_MONOTONIC, as is the next */
     __u64 issued_ns;        /* 0: not at the device yet, or given back by it */
     __u64 start_ns;         /* of the VM's process */
-    __u64 device_before_ns; /* vp_device.served_ns and vp_block.served_ns when it was queued */
-    __u64 own_before_ns;
+    __u64 device_before_ns; /* vp_device.served_ns and vp_block.served_ns when it was queued, or */
+    __u64 own_before_ns;    /*   when it was issued; VP_NOT_SHARED: nobody else was there then */
     __u32 tgid;
     __u32 dev;
     __u32 op;    /* REQ_OP_* */
     __u32 bytes; /* not completed yet */
 };
 VP_ASSERT(sizeof(struct vp_request) == 56);
+#define VP_NOT_SHARED ((__u64)-1)
 
 /* Argument of vp_expire_request: an entry of `requests` as the agent found it. */
 struct vp_expiry {
@@ -397,8 +420,9 @@ struct vp_failures {
     __u64 devices_full;     /* a device found no room in `devices` */
     __u64 vcpus_full;       /* a vCPU found none of its places free */
     __u64 unconfirmed_full; /* a process was one too many for VP_MAX_UNCONFIRMED_VMS */
+    __u64 lost_issues;      /* requests that ended well and were never seen to be issued */
 };
-VP_ASSERT(sizeof(struct vp_failures) == 96);
+VP_ASSERT(sizeof(struct vp_failures) == 104);
 #define VP_BUSY_TRIES 8
 
 /* What agents agree on from one to the next. Map `agents`, one entry; 0: no agent said it yet. */

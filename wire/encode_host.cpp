@@ -20,6 +20,8 @@ void write_self(JsonWriter& json, const AgentCost& cost) {
     json.member("omitted_vms", cost.omitted_vms);
     json.member("update_failures", cost.update_failures);
     json.member("lost_completions", cost.lost_completions);
+    json.member("lost_issues", cost.lost_issues);
+    json.member("recursion_misses", cost.recursion_misses);
     const auto write_pairs = [&](std::string_view key, const auto& rows, auto first, auto second) {
         if (rows.empty()) return;
         json.key(key);

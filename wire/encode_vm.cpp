@@ -55,7 +55,11 @@ void write_block_times(JsonWriter& json, const BlockCounters& block, Detail deta
 void write_block(JsonWriter& json, const BlockCounters& block, Detail detail) {
     json.open('{');
     json.key("dev");
-    json.string(block.device, 64);
+    json.string(block.device, longest_device);
+    if (!block.under.empty()) {
+        json.key("under");
+        json.string(block.under, longest_device);
+    }
     json.member("read_ops", block.read_ops);
     json.member("read_bytes", block.read_bytes);
     json.member("write_ops", block.write_ops);

@@ -44,6 +44,9 @@ struct BlockAhead {
 // Block I/O of one VM on one device. Cumulative since VmExt::since, but for `in_flight`.
 struct BlockCounters {
     std::string device;  // of the host as the kernel names it ("vda"), or the guest's disk target
+    // The device whose requests this one carries out: another one of the VM's, or a mirror that
+    // makes no requests itself; empty where there is none. wire/block_total.h says what follows.
+    std::string under;
     std::optional<std::uint64_t> read_ops;
     std::optional<std::uint64_t> read_bytes;
     std::optional<std::uint64_t> write_ops;
@@ -251,6 +254,8 @@ struct AgentCost {
     std::optional<std::uint64_t> omitted_vms;       // VMs left out because they did not fit
     std::optional<std::uint64_t> update_failures;   // kernel records that found no place
     std::optional<std::uint64_t> lost_completions;  // block requests whose end was never seen
+    std::optional<std::uint64_t> lost_issues;       // those never seen to go to their device
+    std::optional<std::uint64_t> recursion_misses;  // events that the kernel kept from our programs
     std::vector<ProgramCost> programs;              // empty unless the agent was asked to measure
     std::vector<MapUse> maps;
 

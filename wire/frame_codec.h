@@ -19,6 +19,7 @@ inline constexpr std::size_t default_max_datagram = 1452;  // fits Ethernet unde
 inline constexpr std::size_t smallest_max_datagram = 576;
 inline constexpr std::size_t longest_name = 255;  // bytes of a host or VM name
 inline constexpr std::size_t longest_uuid = 64;
+inline constexpr std::size_t longest_device = 64;
 inline constexpr std::size_t most_parts = 65536;
 
 enum class FrameStyle { standard, extended };

@@ -76,6 +76,12 @@ constexpr Figure<MetricHost> host_figures[] = {
     {{"virtpulse_agent_lost_completions_total", counter,
       "Block requests whose end was never seen."},
      [](const MetricHost& h) { return self(h, &AgentCost::lost_completions); }},
+    {{"virtpulse_agent_lost_issues_total", counter,
+      "Block requests that were never seen to go to their device."},
+     [](const MetricHost& h) { return self(h, &AgentCost::lost_issues); }},
+    {{"virtpulse_agent_recursion_misses_total", counter,
+      "Events that the kernel kept from the agent's programs, as one was at work on that CPU."},
+     [](const MetricHost& h) { return self(h, &AgentCost::recursion_misses); }},
 };
 
 template <class Part>

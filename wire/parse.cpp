@@ -20,8 +20,8 @@ constexpr MemberNames host_ext_names("id", "boot", "interval_ms", "source", "sam
                                      "missing", "cpus", "mem_total_bytes", "pressure_us", "ksm",
                                      "self");
 constexpr MemberNames cost_names("cpu_ns", "rss_bytes", "sample_ns", "send_errors", "late_samples",
-                                 "omitted_vms", "update_failures", "lost_completions", "programs",
-                                 "maps");
+                                 "omitted_vms", "update_failures", "lost_completions",
+                                 "lost_issues", "recursion_misses", "programs", "maps");
 
 void read_ksm(MemberReader& in, dom::object json, KsmExt& out) {
     const Members<ksm_names> object(json);
@@ -40,6 +40,8 @@ void read_cost(MemberReader& in, dom::object json, AgentCost& out) {
     out.omitted_vms = in.counter(object, "omitted_vms");
     out.update_failures = in.counter(object, "update_failures");
     out.lost_completions = in.counter(object, "lost_completions");
+    out.lost_issues = in.counter(object, "lost_issues");
+    out.recursion_misses = in.counter(object, "recursion_misses");
     in.pairs(object, "programs", most_programs_or_maps, out.programs);
     in.pairs(object, "maps", most_programs_or_maps, out.maps);
 }

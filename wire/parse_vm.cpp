@@ -28,8 +28,8 @@ constexpr MemberNames wait_names("merged", "phantom_ns", "p50_ns", "p99_ns", "co
 constexpr auto by_names =
     std::apply([](auto... classes) { return MemberNames(classes...); }, wait_classes);
 constexpr MemberNames culprit_names("who", "name", "ns", "waits");
-constexpr MemberNames block_names("dev", "read_ops", "read_bytes", "write_ops", "write_bytes",
-                                  "flush_ops", "discard_ops", "busy_ns", "in_flight",
+constexpr MemberNames block_names("dev", "under", "read_ops", "read_bytes", "write_ops",
+                                  "write_bytes", "flush_ops", "discard_ops", "busy_ns", "in_flight",
                                   "read_queue_ns", "read_device_ns", "write_queue_ns",
                                   "write_device_ns", "flush_ns", "discard_ns", "untimed_ops",
                                   "read_latency", "write_latency", "read_p50_ns", "read_p99_ns",
@@ -188,7 +188,8 @@ void read_block(MemberReader& in, dom::element element, BlockCounters& out) {
     dom::object json;
     if (element.get(json) != simdjson::SUCCESS) return in.fail(FrameFault::wrong_type, "block");
     const Members<block_names> object(json);
-    in.name(object, "dev", 64, out.device);
+    in.name(object, "dev", longest_device, out.device);
+    if (!in.text(object, "under", Need::nothing, longest_device, out.under)) out.under.clear();
     out.read_ops = in.counter(object, "read_ops");
     out.read_bytes = in.counter(object, "read_bytes");
     out.write_ops = in.counter(object, "write_ops");

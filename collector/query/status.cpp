@@ -17,6 +17,7 @@ Json block_json(const wire::BlockCounters& block) {
     for (const auto& [who, ns] : block.ahead)
         ahead.push_back({{"who", who}, {"ns", ns}});
     return {{"device", block.device},
+            {"under", block.under.empty() ? Json() : Json(block.under)},
             {"read_ops", known(block.read_ops)},
             {"read_bytes", known(block.read_bytes)},
             {"write_ops", known(block.write_ops)},

@@ -1,7 +1,10 @@
 #include "collector/store/metrics.h"
 
 #include <algorithm>
+#include <functional>
 #include <vector>
+
+#include "wire/block_total.h"
 
 namespace virtpulse::collector {
 namespace {
@@ -9,10 +12,6 @@ namespace {
 std::optional<double> real(const std::optional<std::uint64_t>& value) {
     if (!value) return std::nullopt;
     return static_cast<double>(*value);
-}
-
-void add_up(std::optional<std::uint64_t>& sum, const std::optional<std::uint64_t>& value) {
-    if (value) sum = sum.value_or(0) + *value;
 }
 
 void take_worst(std::optional<double>& worst, const std::optional<std::uint64_t>& value) {
@@ -36,18 +35,28 @@ void take_blocks(const std::vector<wire::BlockCounters>& blocks, Reading& readin
         for (auto i = first; i <= last; ++i)
             counters.at(i) = 0;
         counters[ahead] = 0;
+        return;
     }
+    const auto sum = [&](wire::OnMirror on_mirror, auto get) {
+        return wire::block_total(blocks, on_mirror, get);
+    };
+    using enum wire::OnMirror;
+    using Block = wire::BlockCounters;
+    counters[3] = sum(one, std::mem_fn(&Block::read_ops));
+    counters[4] = sum(one, std::mem_fn(&Block::read_bytes));
+    counters[5] = sum(each, std::mem_fn(&Block::write_ops));
+    counters[6] = sum(each, std::mem_fn(&Block::write_bytes));
+    counters[7] = sum(each, std::mem_fn(&Block::flush_ops));
+    counters[8] = sum(each, std::mem_fn(&Block::discard_ops));
+    counters[9] = sum(one, std::mem_fn(&Block::busy_ns));
+    counters[10] = sum(
+        one, [](const Block& block) { return sum_of(block.read_queue_ns, block.read_device_ns); });
+    counters[last] = sum(each, [](const Block& block) {
+        return sum_of(block.write_queue_ns, block.write_device_ns);
+    });
+    counters[ahead] = sum(one, std::mem_fn(&Block::ahead_ns));
     for (const auto& block : blocks) {
-        add_up(counters[3], block.read_ops);
-        add_up(counters[4], block.read_bytes);
-        add_up(counters[5], block.write_ops);
-        add_up(counters[6], block.write_bytes);
-        add_up(counters[7], block.flush_ops);
-        add_up(counters[8], block.discard_ops);
-        add_up(counters[9], block.busy_ns);
-        add_up(counters[10], sum_of(block.read_queue_ns, block.read_device_ns));
-        add_up(counters[last], sum_of(block.write_queue_ns, block.write_device_ns));
-        add_up(counters[ahead], block.ahead_ns);
+        if (wire::is_beneath_another(blocks, block)) continue;
         take_worst(reading.gauges[4], block.read_p99_ns);
         take_worst(reading.gauges[5], block.write_p99_ns);
     }

@@ -89,7 +89,7 @@ bool VmPack::has_same_members(const VmPack& other) const {
     return std::ranges::equal(vms, other.vms, {}, &PackedVm::id, &PackedVm::id) &&
            std::equal(blocks.begin(), blocks.end(), other.blocks.begin(), other.blocks.end(),
                       [](const auto& a, const auto& b) {
-                          return a.vm_id == b.vm_id && a.device == b.device;
+                          return a.vm_id == b.vm_id && a.device == b.device && a.under == b.under;
                       });
 }
 

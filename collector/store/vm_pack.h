@@ -48,6 +48,7 @@ struct PackedVm {
 struct PackedBlock {
     std::int64_t vm_id = 0;
     std::string device;
+    std::string under;  // see wire::BlockCounters
     BlockValues values{};
 };
 

@@ -55,9 +55,22 @@ std::string list_of(const std::vector<PackedBlock>& blocks) {
     std::string json;
     for (const auto& block : blocks) {
         json.append(json.empty() ? "[[" : ",[").append(std::to_string(block.vm_id)).append(",");
-        json.append(in_quotes(block.device)).append("]");
+        json.append(in_quotes(block.device));
+        if (!block.under.empty()) json.append(",").append(in_quotes(block.under));
+        json.append("]");
     }
     return json + "]";
+}
+
+// Reads the text in quotes that begins at `at`, which is then behind it.
+std::string unquoted(std::string_view list, std::size_t& at) {
+    std::string text;
+    for (++at; at < list.size() && list[at] != '"'; ++at) {
+        if (list[at] == '\\') ++at;
+        if (at < list.size()) text += list[at];
+    }
+    ++at;
+    return text;
 }
 
 std::vector<PackedBlock> blocks_in(std::string_view list) {
@@ -68,12 +81,10 @@ std::vector<PackedBlock> blocks_in(std::string_view list) {
         const auto parsed =
             std::from_chars(list.data() + at + 1, list.data() + list.size(), block.vm_id);
         if (parsed.ec != std::errc()) return {};
-        at = static_cast<std::size_t>(parsed.ptr - list.data()) + 2;  // the comma and the quote
-        for (; at < list.size() && list[at] != '"'; ++at) {
-            if (list[at] == '\\') ++at;
-            if (at < list.size()) block.device += list[at];
-        }
-        at += 3;  // the quote, the bracket, a comma
+        at = static_cast<std::size_t>(parsed.ptr - list.data()) + 1;  // the comma
+        block.device = unquoted(list, at);
+        if (at < list.size() && list[at] == ',') block.under = unquoted(list, ++at);
+        at += 2;  // the bracket, a comma
     }
     return blocks;
 }
@@ -306,7 +317,7 @@ VmValues PackReader::vm(std::size_t at) const {
 
 std::vector<wire::BlockCounters> PackReader::blocks(std::int64_t vm_id) const {
     const auto [first, last] =
-        std::equal_range(key_.blocks.begin(), key_.blocks.end(), PackedBlock{vm_id, "", {}},
+        std::equal_range(key_.blocks.begin(), key_.blocks.end(), PackedBlock{vm_id, {}, {}, {}},
                          [](const auto& a, const auto& b) { return a.vm_id < b.vm_id; });
     std::vector<wire::BlockCounters> found;
     for (auto block = first; block != last; ++block) {
@@ -316,6 +327,7 @@ std::vector<wire::BlockCounters> PackReader::blocks(std::int64_t vm_id) const {
             values.at(i) = value(first_block_column + static_cast<int>(i), key_.blocks.size(), at,
                                  block->values.at(i));
         found.push_back(block_of(block->device, values));
+        found.back().under = block->under;
     }
     return found;
 }

@@ -145,7 +145,7 @@ void Writer::hold(HostRow& host, std::int64_t vm_id, const wire::Vm& vm) {
     pack.vms.push_back({vm_id, values_of(vm)});
     if (!vm.ext || !vm.ext->block) return;
     for (const auto& block : *vm.ext->block)
-        pack.blocks.push_back({vm_id, block.device, values_of(block)});
+        pack.blocks.push_back({vm_id, block.device, block.under, values_of(block)});
 }
 
 Result<> Writer::close_ended(std::int64_t now_s) {

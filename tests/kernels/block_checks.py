@@ -63,6 +63,11 @@ class Block(KernelCase):
     def test_writes_to_a_mirror_are_the_vms_on_both_disks(self):
         self.check_beneath("mirror", "write", "md0", "vde", "vdf")
 
+    def test_disks_of_a_mirror_are_told_to_be_that(self):
+        under = {block["dev"]: block.get("under")
+                 for block in self.boot.vm("remapped", "mirror")["ext"]["block"]}
+        self.assertEqual(under, {"vde": "md0", "vdf": "md0"})
+
     def test_flushes_of_a_mirror_are_the_vms_on_both_disks(self):
         done = [self.disk(disk, "mapped", "remapped", FLUSHES) for disk in ("vde", "vdf")]
         self.assertGreater(min(done), 0)

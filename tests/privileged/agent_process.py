@@ -30,7 +30,7 @@ MAPS = {
     "culprits": ("vp_culprit", "last_wait"),
     "ended_waits": ("vp_history", "node_moves"),
     "devices": ("vp_device", "served_ns"),
-    "failures": ("vp_failures", "lost_completions"),
+    "failures": ("vp_failures", "lost_issues"),
     "requests": ("vp_request", "issued_ns"),
     "threads": ("vp_thread", "run_delay_ns"),
     "unconfirmed": ("vp_unconfirmed", "threads"),

@@ -50,4 +50,4 @@ def failures():
     """What the kernel side counted, but for what the kernel itself did not tell."""
     (row,) = rows_of("failures")
     return {name: count for name, count in row["value"].items()
-            if count and name != "lost_completions"}
+            if count and name not in ("lost_completions", "lost_issues")}

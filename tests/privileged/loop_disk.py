@@ -61,9 +61,12 @@ class LoopDisk:
         self._ending.close()
 
     @contextlib.contextmanager
-    def io(self, program, *words):
-        """A process that reads or writes the disk until the end; it says its totals then."""
+    def io(self, program, *words, group=None):
+        """A process that reads or writes the disk until the end; it says its totals then. In a control
+        group, where one is given."""
         command = [str(word) for word in (program, *words, "--device", self.device)]
+        if group:
+            command = ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', str(group), *command]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             yield process
@@ -71,6 +74,23 @@ class LoopDisk:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+
+
+class StackedDisk(LoopDisk):
+    """A loop device made of another one, `below`."""
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.below = stack.enter_context(LoopDisk())
+            self.machine = self.below.machine
+            done = subprocess.run(
+                ["losetup", "--find", "--show", "--direct-io=on", self.below.device],
+                capture_output=True, text=True, check=True)
+            self.device = done.stdout.strip()
+            stack.callback(subprocess.run, ["losetup", "--detach", self.device], check=True)
+            self.disk = self.device.removeprefix("/dev/")
+            self._ending = stack.pop_all()
+        return self
 
 
 class FreezableDisk(LoopDisk):

@@ -2,12 +2,15 @@
 first."""
 
 import contextlib
+import pathlib
+import subprocess
 import time
 import unittest
 
 import agent_process
 from agent_process import BINARIES, Agent
-from loop_disk import LoopDisk, diskstats, found_in, why_not
+from cgroup_io import group_of_a_vm
+from loop_disk import LoopDisk, StackedDisk, diskstats, found_in, why_not
 
 TIME_PERCENT = 1
 # The kernel's clock of a request goes on a little after the event that ours ends with: 7 us of 1200 as
@@ -105,6 +108,51 @@ class BlockTest(unittest.TestCase):
             print(f"from the first: {block['write_ops']} writes of {ops}")
             self.assertGreater(ops, 5)
             self.assertLessEqual(abs(block["write_ops"] - ops), max(1, ops * COUNT_PERCENT / 100))
+
+    def test_what_is_done_on_a_stack_of_devices_is_told_to_be_done_once(self):
+        with StackedDisk() as stack, group_of_a_vm() as group:
+            with stack.io(stack.machine, "write", 200, 4096, 0, group=group) as process:
+                def rows_in(sample):
+                    return {block["dev"]: block for vm in sample.vms
+                            if vm["ext"].get("pid") == process.pid
+                            for block in vm["ext"].get("block", [])}
+
+                def at_rest():
+                    """The VM's rows, and the writes to the device on top."""
+                    disks = {stack.disk, stack.below.disk}
+                    self.agent.samples.first(lambda sample: disks <= rows_in(sample).keys(), time.time())
+                    with agent_process.stopped(process.pid):
+                        time.sleep(0.05)  # what is at the device ends
+                        rows = rows_in(self.agent.samples.first(rows_in, time.time()))
+                        return rows, diskstats(stack.disk)["write_ops"]
+
+                begun, done_then = at_rest()
+                time.sleep(2)
+                ended, done = at_rest()
+        done -= done_then
+        told = {dev: (row["write_ops"] - begun.get(dev, row)["write_ops"], row.get("under"))
+                for dev, row in ended.items()}
+        print(f"{done} writes to {stack.disk}, which is on {stack.below.disk}: {told}")
+        self.assertGreater(done, 100)
+        self.assertEqual(ended[stack.below.disk].get("under"), stack.disk)
+        self.assertNotIn("under", ended[stack.disk])
+        self.assertEqual(told[stack.below.disk][0], done)
+        self.assertEqual(sum(ops for ops, under in told.values() if under not in told), done)
+
+    def test_the_hosts_own_io_is_not_noted_on_a_device_without_vms(self):
+        """What each completion of the host's wrote would be shared by all CPUs."""
+        with LoopDisk() as disk:
+            begun = diskstats(disk.disk)["write_ops"]
+            subprocess.run([BINARIES / "guest-io", "write", "0", "4096", "50", "--device", disk.device],
+                           stdout=subprocess.DEVNULL, check=True)
+            done = diskstats(disk.disk)["write_ops"] - begun
+            major, minor = pathlib.Path(f"/sys/block/{disk.disk}/dev").read_text().split(":")
+            number = int(major) << 20 | int(minor)
+            rows = [row for row in agent_process.rows_of("devices")
+                    if number in (row["key"], row["value"].get("dev"))]
+        print(f"{done} writes of the host to {disk.disk}: {rows}")
+        self.assertEqual(done, 50)
+        self.assertEqual(rows, [])
 
     def check_who_went_first(self, flooder, culprits_of):
         def grown(begun, ended):

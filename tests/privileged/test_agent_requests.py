@@ -6,7 +6,7 @@ import unittest
 
 import agent_process
 from agent_process import Agent, bpftool, pinned, rows_of, stopped
-from loop_disk import FreezableDisk, block_of, why_not
+from loop_disk import FreezableDisk, block_of, diskstats, why_not
 
 # The agent looks for them each second while any request is in flight, else each ten.
 ENDED_WITHIN_S = 30
@@ -87,6 +87,32 @@ class RequestsTest(unittest.TestCase):
         self.assertEqual(after["untimed_ops"] - before.get("untimed_ops", 0), 1)
         self.assertEqual(after["read_ops"] - before["read_ops"], 1)
         self.assertEqual(after["in_flight"], 0)
+
+    def test_a_request_that_was_not_seen_to_be_issued_is_counted(self):
+        """Of a request at the disk the note is made to say that it was queued and no more, as it is where the
+        event of its issue was lost."""
+        begun = diskstats(self.disk.disk)["write_ops"]
+        with self.disk.io(self.disk.machine, "write", 50, 4096, 0) as process:
+            first, before, _ = self.sample(process)
+            with self.disk.frozen():
+                self.first_stuck(process)
+                entry, = (row for row in rows_of("requests")
+                          if row["value"]["tgid"] == process.pid and row["value"]["issued_ns"])
+                note = entry["value"]
+                self.put(entry["key"], note["queued_ns"], 0,
+                         *(note[key] for key in ("start_ns", "device_before_ns", "own_before_ns", "tgid",
+                                                 "dev", "op", "bytes")))
+            self.sample(process, lambda block: block["write_ops"] > before["write_ops"] + 20)
+            with stopped(process.pid):
+                time.sleep(0.05)  # what is at the disk ends
+                last, after, _ = self.sample(process)
+                done = diskstats(self.disk.disk)["write_ops"] - begun
+        print(f"of {done} writes {after['write_ops']} are counted, {after.get('untimed_ops')} untimed")
+        self.assertEqual(after["write_ops"], done)
+        self.assertEqual(after["untimed_ops"] - before.get("untimed_ops", 0), 1)
+        grown = [sample.host["ext"]["self"]["lost_issues"] for sample in (first, last)]
+        self.assertEqual(grown[1] - grown[0], 1)
+        self.assertGreaterEqual(last.host["ext"]["self"]["recursion_misses"], 0)
 
     @staticmethod
     def requests():

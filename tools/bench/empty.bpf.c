@@ -10,3 +10,8 @@ SEC("tp_btf/sched_switch")
 int empty_switch(void* ctx) {
     return 0;
 }
+
+SEC("tp_btf/block_rq_issue")
+int empty_rq_issue(void* ctx) {
+    return 0;
+}

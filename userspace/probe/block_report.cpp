@@ -1,5 +1,6 @@
 #include "userspace/probe/block_report.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -21,8 +22,9 @@ std::uint64_t monotonic_clock_ns() {
 Result<void> BlockReport::read(KernelProbe& probe, const VmIndex& index,
                                std::span<VmCounters> vms) {
     if (const auto read = probe.read_block(rows_); !read) return read;
-    if (const auto read = probe.read_devices(device_rows_); !read) return read;
+    probe.read_devices(device_rows_);
     ahead_.advance(rows_, device_rows_);
+    devices_.begin(std::chrono::steady_clock::now());
     const std::uint64_t now = monotonic_clock_ns();
     for (auto& vm : vms)
         vm.block.emplace();
@@ -45,7 +47,36 @@ Result<void> BlockReport::read(KernelProbe& probe, const VmIndex& index,
         rows.emplace(place, block);
     }
     last_ = std::move(rows);
+    devices_.find_above();
+    report_stacks(vms);
     return {};
+}
+
+void BlockReport::report_stacks(std::span<VmCounters> vms) {
+    std::map<Stacked, std::string> under;
+    for (auto& vm : vms) {
+        auto& blocks = *vm.block;
+        if (blocks.size() < 2) continue;
+        for (auto& block : blocks) {
+            const Stacked stacked{vm.process, block.device};
+            block.under = device_above(block, blocks);
+            const auto told = under_.find(stacked);
+            if (block.under.empty() && told != under_.end()) block.under = told->second;
+            if (!block.under.empty()) under.emplace(stacked, block.under);
+        }
+    }
+    under_ = std::move(under);
+}
+
+std::string BlockReport::device_above(const wire::BlockCounters& block,
+                                      const std::vector<wire::BlockCounters>& blocks) const {
+    const auto& above = devices_.above(block.device);
+    const auto is_used = [&](const DeviceAbove& device) {
+        return std::ranges::find(blocks, device.name, &wire::BlockCounters::device) != blocks.end();
+    };
+    auto found = std::ranges::find_if(above, is_used);
+    if (found == above.end()) found = std::ranges::find_if(above, &DeviceAbove::is_mirror);
+    return found == above.end() ? std::string() : found->name;
 }
 
 void BlockReport::report_ahead(const BlockPlace& place, const std::string& device,

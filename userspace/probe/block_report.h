@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -31,11 +32,20 @@ class BlockReport {
 
   private:
     void report_ahead(const BlockPlace& place, const std::string& device, VmCounters& vm) const;
+    void report_stacks(std::span<VmCounters> vms);
+    // Which device of the VM's, or which mirror, is on top of one; the nearest, empty where none
+    // is.
+    [[nodiscard]] std::string device_above(const wire::BlockCounters& block,
+                                           const std::vector<wire::BlockCounters>& blocks) const;
 
     BlockDevices devices_;
     std::vector<BlockRow> rows_;
     std::vector<DeviceRow> device_rows_;
     std::map<BlockPlace, vp_block> last_;
+    // What was told holds on while the VM lives: its totals would seem to jump if they had a device
+    // once more that they had not before.
+    using Stacked = std::pair<ProcessKey, std::string>;
+    std::map<Stacked, std::string> under_;
     BlockAheadSplit ahead_;
     bool any_in_flight_ = false;
 };

@@ -309,6 +309,7 @@ void EbpfSource::report_failures(SourceReport& report) {
             failures->requests_full + failures->busy_contended + failures->devices_full +
             failures->vcpus_full + failures->unconfirmed_full;
         report.lost_completions = failures->lost_completions;
+        report.lost_issues = failures->lost_issues;
         waits_.note_full(failures->culprits_full);
         note_full(*failures);
     }
@@ -339,6 +340,7 @@ bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
 // Of the maps that are read whole anyway.
 void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> uses) {
     if (measure_programs_) report.programs = probe_.program_costs();
+    report.recursion_misses = probe_.recursion_misses();
     std::uint64_t threads = 0;
     for (const auto& vm : uses)
         threads += vm.threads;

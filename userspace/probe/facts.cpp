@@ -9,10 +9,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <fstream>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/result.h"
+#include "base/text.h"
 #include "userspace/probe/plan.h"
 
 namespace virtpulse::agent {
@@ -94,6 +98,30 @@ std::string make_bpffs_ready(const std::string& path) {
     return {};
 }
 
+// The addresses of `clone_endio` of device mapper and `crypt_endio` of dm-crypt. A name that a
+// second module has as well is told apart by its module; built into the kernel it has none.
+void note_dm_functions(const Root& root, KernelFacts& facts) {
+    if (!facts.members.contains("dm_target_io.io")) return;
+    std::ifstream symbols(root.procfs + "/kallsyms");
+    std::string line;
+    while (std::getline(symbols, line)) {
+        std::string_view rest = line;
+        const auto address = take_field(rest);
+        take_field(rest);  // the type
+        const auto name = take_field(rest);
+        if (name != "clone_endio" && name != "crypt_endio") continue;
+        const auto module = trim(rest);
+        std::uint64_t value = 0;
+        std::from_chars(address.data(), address.data() + address.size(), value, 16);
+        if (name == "clone_endio" && (module.empty() || module == "[dm_mod]")) {
+            facts.dm_clone_end = value;
+        } else if (name == "crypt_endio" && (module.empty() || module == "[dm_crypt]") &&
+                   facts.members.contains("dm_crypt_io.base_bio")) {
+            facts.dm_crypt_end = value;
+        }
+    }
+}
+
 bool exists(const std::string& path) {
     return access(path.c_str(), F_OK) == 0;
 }
@@ -141,12 +169,13 @@ KernelFacts gather_kernel_facts(const Root& root) {
     facts.has_btf = types != nullptr;
     if (types) note_types(types.get(), facts);
     facts.has_kvm = exists(root.sysfs + "/module/kvm");
-    for (const char* module : {"kvm", "md_mod"}) {
+    for (const char* module : {"kvm", "md_mod", "dm_mod", "dm_crypt"}) {
         const std::string path = root.sysfs + "/kernel/btf/" + module;
         if (!types || access(path.c_str(), R_OK) != 0) continue;
         const Btf own(btf__parse_split(path.c_str(), types.get()));
         if (own) note_types(own.get(), facts);
     }
+    note_dm_functions(root, facts);
     // Only where it is of use: an agent that will read /proc mounts nothing.
     if (facts.may_load_programs && facts.in_initial_pid_namespace && facts.has_btf) {
         facts.bpffs_problem = make_bpffs_ready(root.sysfs + "/fs/bpf");

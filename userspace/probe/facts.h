@@ -1,6 +1,7 @@
 // What this machine lets us do in its kernel, gathered once. Facts only; plan.h draws conclusions.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,6 +21,9 @@ struct KernelFacts {
     std::set<std::string, std::less<>> members;      // likewise: "task_struct.sched_info"
     std::set<std::string, std::less<>> arguments;    // tracepoints that begin as ProgramNeed says
     bool has_kvm = false;                            // built in, or its module is loaded
+    // Of device mapper and dm-crypt, where they are there with their types; 0 where not.
+    std::uint64_t dm_clone_end = 0;
+    std::uint64_t dm_crypt_end = 0;
     std::string bpffs_problem;  // why nothing can be pinned; empty where it can
 };
 

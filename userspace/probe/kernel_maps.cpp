@@ -34,8 +34,11 @@ Result<void> KernelProbe::read_block(std::vector<BlockRow>& rows) {
     return read_rows(impl_->skeleton->maps.vm_block, impl_->block, rows);
 }
 
-Result<void> KernelProbe::read_devices(std::vector<DeviceRow>& rows) {
-    return read_rows(impl_->skeleton->maps.devices, impl_->devices, rows);
+void KernelProbe::read_devices(std::vector<DeviceRow>& rows) const {
+    rows.clear();
+    for (const vp_device& device : std::span(impl_->devices.get(), VP_MAX_DEVICES)) {
+        if (const std::uint32_t dev = agent::load(device.dev)) rows.push_back({dev, device});
+    }
 }
 
 Result<void> KernelProbe::read_ended_waits(std::vector<EndedWaitsRow>& rows) {

@@ -99,6 +99,8 @@ Result<std::vector<bpf_map*>> prepare(const virtpulse_bpf& skeleton, const Progr
     skeleton.rodata->queued_by_bio = plan.queued_by_bio();
     skeleton.rodata->queued_is_seen = plan.queued_is_seen();
     skeleton.rodata->waits_left_out = plan.waits_left_out;
+    skeleton.rodata->dm_clone_end = plan.dm_clone_end;
+    skeleton.rodata->dm_crypt_end = plan.dm_crypt_end;
     bpf_map__set_autocreate(skeleton.maps.vcpus, plan.loads("vp_kvm_entry"));
     if (!pins) return std::vector<bpf_map*>{};
     auto to_pin = maps_of_other_shape(skeleton, *pins);
@@ -114,19 +116,26 @@ Result<std::vector<bpf_map*>> prepare(const virtpulse_bpf& skeleton, const Progr
     return to_pin;
 }
 
-// How many instructions the verifier went through for each program: of those that it allows,
-// 1,000,000.
-void log_verified(const virtpulse_bpf& skeleton) {
-    if (!spdlog::should_log(spdlog::level::debug)) return;
+// Calls `tell(name, info)` for each program that is loaded.
+template <class Tell>
+void for_each_program_info(const virtpulse_bpf& skeleton, Tell tell) {
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton.obj) {
         bpf_prog_info info{};
         std::uint32_t size = sizeof info;
         const int fd = bpf_program__fd(program);
         if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
-        spdlog::debug("verified instructions: {} {}", bpf_program__name(program),
-                      info.verified_insns);
+        tell(bpf_program__name(program), info);
     }
+}
+
+// How many instructions the verifier went through for each program: of those that it allows,
+// 1,000,000.
+void log_verified(const virtpulse_bpf& skeleton) {
+    if (!spdlog::should_log(spdlog::level::debug)) return;
+    for_each_program_info(skeleton, [](const char* name, const bpf_prog_info& info) {
+        spdlog::debug("verified instructions: {} {}", name, info.verified_insns);
+    });
 }
 
 // Shows the programs to the kernel.
@@ -176,6 +185,7 @@ OrRefusal<KernelProbe> KernelProbe::load(const ProgramPlan& plan, const PinDirec
     auto mapped = map_memory(maps.threads, impl->threads);
     if (mapped) mapped = map_memory(maps.waits, impl->waits);
     if (mapped && bpf_map__autocreate(maps.vcpus)) mapped = map_memory(maps.vcpus, impl->vcpus);
+    if (mapped) mapped = map_memory(maps.devices, impl->devices);
     if (!mapped) return Refusal{{}, mapped.error()};
     return KernelProbe(std::move(impl));
 }
@@ -224,17 +234,20 @@ Result<void> KernelProbe::measure_programs() {
     return {};
 }
 
-std::vector<wire::ProgramCost> KernelProbe::program_costs() {
+std::vector<wire::ProgramCost> KernelProbe::program_costs() const {
     std::vector<wire::ProgramCost> costs;
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, impl_->skeleton->obj) {
-        bpf_prog_info info{};
-        std::uint32_t size = sizeof info;
-        const int fd = bpf_program__fd(program);
-        if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
-        costs.push_back({bpf_program__name(program), info.run_cnt, info.run_time_ns});
-    }
+    for_each_program_info(*impl_->skeleton, [&](const char* name, const bpf_prog_info& info) {
+        costs.push_back({name, info.run_cnt, info.run_time_ns});
+    });
     return costs;
+}
+
+std::uint64_t KernelProbe::recursion_misses() const {
+    std::uint64_t misses = 0;
+    for_each_program_info(*impl_->skeleton, [&](const char*, const bpf_prog_info& info) {
+        misses += info.recursion_misses;
+    });
+    return misses;
 }
 
 Result<void> KernelProbe::adopt_threads() {

@@ -70,7 +70,7 @@ class KernelProbe {
     // All rows as they are now. `rows` is reused.
     Result<void> read_vms(std::vector<VmRow>& rows);
     Result<void> read_block(std::vector<BlockRow>& rows);
-    Result<void> read_devices(std::vector<DeviceRow>& rows);
+    void read_devices(std::vector<DeviceRow>& rows) const;
     Result<void> read_ended_waits(std::vector<EndedWaitsRow>& rows);
     Result<void> read_culprits(std::vector<CulpritRow>& rows);
     // The next rows of them, from where the last call ended; `rows` gets an eighth of what the map
@@ -131,7 +131,10 @@ class KernelProbe {
     // the machine costs; some 50 ns a run.
     Result<void> measure_programs();
     // What ours have cost since they were loaded; only what was measured counts.
-    std::vector<wire::ProgramCost> program_costs();
+    [[nodiscard]] std::vector<wire::ProgramCost> program_costs() const;
+    // Events that our programs did not see since they were loaded: the kernel runs none that is at
+    // work on the CPU already. Since 5.11; 0 before.
+    [[nodiscard]] std::uint64_t recursion_misses() const;
     // How many entries a map has room for, by its name; 0 where there is no such map.
     [[nodiscard]] std::uint64_t room_of(std::string_view map) const;
 

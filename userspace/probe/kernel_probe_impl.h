@@ -41,7 +41,8 @@ struct KernelProbe::Impl {
     Mapped<vp_thread> threads;
     Mapped<vp_wait> waits;
     Mapped<vp_vcpu, VP_MAX_VCPUS> vcpus;  // null without the programs for KVM
-    std::vector<Link> links;              // after the skeleton, so that they go first
+    Mapped<vp_device, VP_MAX_DEVICES> devices;
+    std::vector<Link> links;  // after the skeleton, so that they go first
     Link adopt;
     Fd measuring;
     Batch<std::uint32_t, vp_vm> vms;
@@ -49,7 +50,6 @@ struct KernelProbe::Impl {
     Batch<vp_culprit_key, vp_culprit> culprits;
     Position next_culprits;
     Batch<vp_block_key, vp_block> block;
-    Batch<std::uint32_t, vp_device> devices;
     Batch<std::uint64_t, vp_request> requests;
     std::vector<RequestRow> request_rows;
 

@@ -42,6 +42,8 @@ constexpr std::array members{
     GroupNeed{ProgramGroup::block, "request_queue.disk", "5.15"},
     GroupNeed{ProgramGroup::kvm, "kvm_vcpu_stat_generic.halt_wait_ns", "5.16"},
     GroupNeed{ProgramGroup::md_flush, "mddev.flush_bio"},
+    GroupNeed{ProgramGroup::block_dm, "dm_target_io.io"},
+    GroupNeed{ProgramGroup::block_dm, "dm_crypt_io.base_bio"},
 };
 
 // Kernels without it have no CPU quotas (CONFIG_CFS_BANDWIDTH).
@@ -179,6 +181,8 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
     }
     for (const auto& need : needs)
         plan.programs.emplace(need.program);
+    plan.dm_clone_end = facts.dm_clone_end;
+    plan.dm_crypt_end = facts.dm_crypt_end;
     // Whether the kernel has what the group needs; where not, its figures are missing.
     const auto has = [&](ProgramGroup group) {
         const auto reason = lack(facts, group);

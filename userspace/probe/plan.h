@@ -27,6 +27,7 @@ enum class ProgramGroup {
     block_start_by_bio,  // likewise, where block_start cannot be had
     block_expiry,        // ends requests whose completion was not seen
     kvm,
+    block_dm,  // no programs: whose bios of device mapper are
     md_flush,  // whose the flushes of an array's disks are, where md itself sends them: before 6.12
 };
 
@@ -59,6 +60,8 @@ struct ProgramPlan {
     std::map<std::string, std::string> missing;
     bool has_getrq = false;  // the kernel could have block_start_by_bio
     bool waits_left_out = false;
+    std::uint64_t dm_clone_end = 0;  // see KernelFacts
+    std::uint64_t dm_crypt_end = 0;
 
     // Whether requests are known by their bios until they are issued.
     [[nodiscard]] bool queued_by_bio() const { return programs.contains("vp_getrq"); }

@@ -114,6 +114,8 @@ Result<void> ProcSource::read(SourceReport& report) {
     report.missing.erase("io");
     report.update_failures.reset();
     report.lost_completions.reset();
+    report.lost_issues.reset();
+    report.recursion_misses.reset();
     report.vms.resize(watched_.size());  // what is there already is written over
     std::size_t count = 0;
     for (auto& [process, vm] : watched_) {

@@ -92,6 +92,8 @@ wire::Frame& Sampler::sample() {
     self.rss_bytes = cost_.rss_bytes();
     self.update_failures = report_.update_failures;
     self.lost_completions = report_.lost_completions;
+    self.lost_issues = report_.lost_issues;
+    self.recursion_misses = report_.recursion_misses;
     self.programs = report_.programs;
     self.maps = report_.maps;
     self.sample_ns = count_ns(steady_clock::now() - begin);

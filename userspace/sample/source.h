@@ -87,6 +87,8 @@ struct SourceReport {
     std::vector<VmCounters> vms;
     std::optional<std::uint64_t> update_failures;  // see wire::AgentCost
     std::optional<std::uint64_t> lost_completions;
+    std::optional<std::uint64_t> lost_issues;
+    std::optional<std::uint64_t> recursion_misses;
     std::vector<wire::ProgramCost> programs;  // likewise
     std::vector<wire::MapUse> maps;
     std::map<std::string, std::string> missing;  // what this source cannot tell, and why

@@ -4,6 +4,8 @@
 #include <tuple>
 #include <utility>
 
+#include "wire/block_total.h"
+
 namespace virtpulse::viewer {
 namespace {
 
@@ -18,22 +20,22 @@ std::optional<std::uint64_t> start_of(const wire::Vm& vm) {
     return vm.ext ? vm.ext->start : std::nullopt;
 }
 
-// The sum over the devices that both readings have; unknown as soon as one of them is.
+// The total over the devices that both readings have; unknown as soon as one of them is.
 std::optional<double> rate(const CounterReading& before, const CounterReading& after,
-                           Counter BlockReading::*counter) {
+                           Counter BlockReading::*counter, wire::OnMirror on_mirror) {
     if (!before.block || !after.block) return std::nullopt;
-    double sum = 0;
-    bool known = before.block->empty() && after.block->empty();
-    for (const auto& now : *after.block) {
-        const auto old = std::ranges::find(*before.block, now.device, &BlockReading::device);
-        if (old == before.block->end() || (!((*old).*counter) && !(now.*counter))) continue;
-        const auto done = difference((*old).*counter, now.*counter);
-        if (!done) return std::nullopt;
-        sum += static_cast<double>(*done);
-        known = true;
-    }
-    if (!known) return std::nullopt;
-    return sum / (after.time_s - before.time_s);
+    bool any_unknown = false;
+    const auto total =
+        wire::block_total(*after.block, on_mirror, [&](const BlockReading& now) -> Counter {
+            const auto old = std::ranges::find(*before.block, now.device, &BlockReading::device);
+            if (old == before.block->end() || (!((*old).*counter) && !(now.*counter))) return {};
+            const auto done = difference((*old).*counter, now.*counter);
+            if (!done) any_unknown = true;
+            return done;
+        });
+    const bool is_none = before.block->empty() && after.block->empty();
+    if (any_unknown || (!total && !is_none)) return std::nullopt;
+    return static_cast<double>(total.value_or(0)) / (after.time_s - before.time_s);
 }
 
 std::optional<double> per_second(const Counter& before, const Counter& after, double elapsed_s) {
@@ -88,8 +90,8 @@ void read_counters(const wire::Vm& vm, double time_s, CounterReading& out) {
         if (!out.block) out.block.emplace();
         out.block->resize(ext.block->size());
         std::ranges::transform(*ext.block, out.block->begin(), [](const auto& block) {
-            return BlockReading{block.device, block.read_ops, block.write_ops, block.read_bytes,
-                                block.write_bytes};
+            return BlockReading{block.device,    block.under,      block.read_ops,
+                                block.write_ops, block.read_bytes, block.write_bytes};
         });
     } else {
         out.block.reset();
@@ -115,10 +117,10 @@ VmRates rates_between(const CounterReading& before, const CounterReading& after)
         rates.run_delay_percent = 100.0 * static_cast<double>(*delay_ns) / (elapsed_s * 1e9);
     }
     rates.waits_for = wait_rates(before, after);
-    rates.read_ops_s = rate(before, after, &BlockReading::read_ops);
-    rates.write_ops_s = rate(before, after, &BlockReading::write_ops);
-    rates.read_bytes_s = rate(before, after, &BlockReading::read_bytes);
-    rates.write_bytes_s = rate(before, after, &BlockReading::write_bytes);
+    rates.read_ops_s = rate(before, after, &BlockReading::read_ops, wire::OnMirror::one);
+    rates.write_ops_s = rate(before, after, &BlockReading::write_ops, wire::OnMirror::each);
+    rates.read_bytes_s = rate(before, after, &BlockReading::read_bytes, wire::OnMirror::one);
+    rates.write_bytes_s = rate(before, after, &BlockReading::write_bytes, wire::OnMirror::each);
     rates.major_faults_s = per_second(before.major_faults, after.major_faults, elapsed_s);
     rates.kvm_exits_s = per_second(before.kvm_exits, after.kvm_exits, elapsed_s);
     rates.kvm_guest_percent = percent_of(before.kvm_guest_ns, after.kvm_guest_ns, elapsed_s, 1e-9);

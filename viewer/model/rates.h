@@ -53,6 +53,7 @@ const WaitRate* worst_wait(const VmRates& rates);
 // Of wire::BlockCounters, what rates are made of.
 struct BlockReading {
     std::string device;
+    std::string under;
     std::optional<std::uint64_t> read_ops;
     std::optional<std::uint64_t> write_ops;
     std::optional<std::uint64_t> read_bytes;

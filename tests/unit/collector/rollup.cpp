@@ -246,11 +246,14 @@ TEST_CASE("a file of schema version 2 keeps what it has and gets the columns of 
         ext.wait->by_ns.at(2) = 2 * static_cast<std::uint64_t>(i);  // own_vcpu
         ext.wait->by_ns.at(4) = static_cast<std::uint64_t>(i);      // own_io
         ext.kvm.emplace().guest_ns = 11 * static_cast<std::uint64_t>(i);
-        ext.block.emplace(2);
+        ext.block.emplace(3);
         ext.block->at(0).device = "vda";
         ext.block->at(0).ahead_ns = 4 * static_cast<std::uint64_t>(i);
         ext.block->at(1).device = "vdb";
         ext.block->at(1).ahead_ns = static_cast<std::uint64_t>(i);
+        ext.block->at(2).device = "vdc";
+        ext.block->at(2).under = "vda";  // which has it already
+        ext.block->at(2).ahead_ns = 4 * static_cast<std::uint64_t>(i);
         auto& cgroup = ext.cgroup.emplace();
         cgroup.age_ms = i % 2 == 0 ? 0 : 1000;  // read in turn
         cgroup.throttled_ns = 100 * static_cast<std::uint64_t>(i - i % 2);

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <tuple>
@@ -38,6 +39,7 @@ virtpulse::wire::Vm moving_vm(std::uint64_t number, std::uint64_t second) {
         auto& block =
             ext.block.emplace(ext.block.value_or(decltype(ext.block)::value_type())).emplace_back();
         block.device = device;
+        if (number % 5 == 1 && block.device == "vda") block.under = "m\"d0";
         block.read_bytes = 4096 * number * second;
         if (second % 5 == 0) block.read_p99_ns = second << 20;
     }
@@ -140,8 +142,13 @@ TEST_CASE("SQL and the reader find each VM's and device's figures as they were s
             REQUIRE(packs->vm(i) == values_of(vm));
             const auto devices = packs->blocks(id);
             REQUIRE(devices.size() == (vm.ext->block ? vm.ext->block->size() : 0));
-            for (const auto& device : devices)
-                REQUIRE(values_of(device) == values_of(vm.ext->block->front()));
+            for (const auto& device : devices) {
+                const auto sent_as = std::ranges::find(*vm.ext->block, device.device,
+                                                       &virtpulse::wire::BlockCounters::device);
+                REQUIRE(sent_as != vm.ext->block->end());
+                REQUIRE(device.under == sent_as->under);
+                REQUIRE(values_of(device) == values_of(*sent_as));
+            }
 
             // All columns by SQL, in the order of the view: received_s, vm_id, time_ms, state, …
             auto row = Statement::prepare(

@@ -110,6 +110,24 @@ TEST_CASE("devices are summed; one that was not there before waits for its secon
     CHECK(*rates_between(third, reading(103, 0, 15, 0)).read_ops_s == Approx(1));
 }
 
+TEST_CASE("what is done on a stack of devices, or on a mirror, is done once") {
+    const auto at = [](double time_s, std::uint64_t count) {
+        auto vm = test::counting_vm("a", 0, 0, 0);
+        vm.ext->block.emplace();
+        for (const auto& [device, under] :
+             {std::pair("loop0", ""), {"vda", "loop0"}, {"vdb", "md0"}, {"vdc", "md0"}}) {
+            auto& block = vm.ext->block->emplace_back();
+            block.device = device;
+            block.under = under;
+            block.read_ops = block.write_ops = count;
+        }
+        return reading_of(vm, time_s);
+    };
+    const auto rates = rates_between(at(100, 10), at(101, 20));
+    CHECK(*rates.read_ops_s == Approx(30));   // of loop0, and of each disk of the mirror
+    CHECK(*rates.write_ops_s == Approx(20));  // to each of its disks
+}
+
 TEST_CASE("a VM known to have used no device does 0, one of which nothing is known does not") {
     auto before = reading(100, 0, 0, 0);
     auto after = reading(101, 0, 0, 0);

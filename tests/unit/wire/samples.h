@@ -35,6 +35,7 @@ inline Vm make_vm(int i) {
     vm.ext->switches = 42;
     BlockCounters block;
     block.device = "vda";
+    block.under = "loop1";
     block.read_ops = 7;
     block.read_bytes = 28672;
     block.busy_ns = 99;
