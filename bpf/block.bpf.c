@@ -288,21 +288,18 @@ static __always_inline bool begin(struct request* rq, struct vp_request* request
     struct vp_block* block = block_of(owner.start_ns, owner.tgid, request->dev);
     if (!block) return false;
     if (!rq->start_time_ns) __sync_fetch_and_add(&block->untimed_ops, 1);
+    struct vp_device* device = device_record(request->dev);
+    if (device && is_shared_by_vm(device, owner.start_ns, now_ns)) {
+        look_at_service(request, device, block);
+    }
     return true;
 }
 
-/* It goes to the device. Whom that serves meanwhile is noted from here on where nobody else was
- * there when it was queued. */
+/* It goes to the device. */
 static __always_inline bool issue(struct request* rq, struct vp_request* request, __u32 op,
                                   __u64 now_ns) {
     struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
     if (!block || !change_in_flight(block, 1, now_ns)) return false;
-    if (request->own_before_ns == VP_NOT_SHARED) {
-        struct vp_device* device = device_record(request->dev);
-        if (device && is_shared_by_vm(device, request->start_ns, now_ns)) {
-            look_at_service(request, device, block);
-        }
-    }
     request->issued_ns = now_ns;
     request->op = op;
     request->bytes = rq->__data_len;

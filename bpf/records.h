@@ -338,8 +338,8 @@ struct vp_request {
     __u64 queued_ns;        /* CLOCK_MONOTONIC, as is the next */
     __u64 issued_ns;        /* 0: not at the device yet, or given back by it */
     __u64 start_ns;         /* of the VM's process */
-    __u64 device_before_ns; /* vp_device.served_ns and vp_block.served_ns when it was queued, or */
-    __u64 own_before_ns;    /*   when it was issued; VP_NOT_SHARED: nobody else was there then */
+    __u64 device_before_ns; /* vp_device.served_ns and vp_block.served_ns when it was queued; */
+    __u64 own_before_ns;    /*   VP_NOT_SHARED: nobody else was there then */
     __u32 tgid;
     __u32 dev;
     __u32 op;    /* REQ_OP_* */
