@@ -63,8 +63,9 @@ class Agent(KernelCase):
             with self.subTest(name):
                 self.near(f"{name} cpu_ns", self.grown(name, "resumed", "end", "cpu_ns"),
                           self.kernel_grown(name, "resumed", "end", "run_ns"), CPU_PERCENT)
-        self.near("churn cpu_ns", self.grown("churn", "resumed", "end", "cpu_ns"),
-                  self.kernel_grown("churn", "resumed", "end", "cgroup_us") * 1000, CPU_PERCENT)
+        used = self.kernel_grown("churn", "resumed", "end", "cgroup_us") * 1000
+        self.near("churn cpu_ns", self.grown("churn", "resumed", "end", "cpu_ns"), used, CPU_PERCENT,
+                  events=used / WORKER_NS)
 
         reads, writes, flushes = (self.disk("vda", "resumed", "end", field)
                                   for field in (READ_SECTORS, WRITES, FLUSHES))

@@ -1,12 +1,11 @@
 """CPU, waiting for it, and the time of KVM, as the agent and as the kernel say it."""
 
-from kernel_case import CPU_PERCENT, KernelCase, figure
+from kernel_case import CPU_PERCENT, WORKER_NS, KernelCase, figure
 
 # A vCPU that was stopped while it waited has waited longer for KVM already than was told to us.
 KVM_PERCENT = 3
-# A wait that goes on when a reading is taken is charged at its end; a slice under emulation, on a host
-# that has more to do, can be hundreds of ms of the 3 s. (That all waiting is charged is held exactly;
-# to whom it is charged, to 2 %, is shown where nothing is emulated.)
+# What else may have had the CPU. (That all waiting is charged is held exactly; to whom it is charged, to
+# 2 %, is shown where nothing is emulated.)
 WAIT_PERCENT = 12
 # The kernel's two clocks of it, cpu.stat's and that of the group's queue on a CPU, are read one
 # after the other each time the quota is used up.
@@ -40,7 +39,8 @@ class Cpu(KernelCase):
         got = self.grown("churn", "watched", "counted", "cpu_ns")
         cgroup = self.kernel_grown("churn", "watched", "counted", "cgroup_us") * 1000
         living = self.kernel_grown("churn", "watched", "counted", "run_ns")
-        self.near("churn cpu_ns", got, cgroup, CPU_PERCENT)
+        # A thread whose birth was kept from the agent is not counted, unless it lives for long.
+        self.near("churn cpu_ns", got, cgroup, CPU_PERCENT, events=cgroup / WORKER_NS)
         self.assertGreater(cgroup, 2 * living, "the ended threads were to have used most of it")
 
     def test_threads_are_as_many_as_the_kernel_has(self):
@@ -131,8 +131,9 @@ class Cpu(KernelCase):
                 charged = culprits["vm", culprit]
                 ran = self.kernel_grown(culprit, "rivals", "fought", "run_ns")
                 figure(f"{victim} waited for {culprit}, ns", charged, ran)
-                self.assertLessEqual(abs(charged - ran), waited * WAIT_PERCENT / 100)
-                self.assertGreater(charged, waited * 0.5)
+                # It also runs where the other one has not begun to wait yet, or has stopped before it.
+                self.assertLessEqual(charged, ran + waited * CPU_PERCENT / 100)
+                self.assertGreater(charged, waited * (1 - WAIT_PERCENT / 100))
 
     def test_the_cpu_quota_is_told_apart(self):
         by, culprits, _ = self.waited("capped")
