@@ -2,7 +2,7 @@
 
 import re
 
-from kernel_case import (CPU_PERCENT, FLUSHES, READ_SECTORS, SECTOR, WRITES, WRITTEN_SECTORS,
+from kernel_case import (CPU_PERCENT, FLUSHES, READ_SECTORS, SECTOR, WORKER_NS, WRITES, WRITTEN_SECTORS,
                          KernelCase, figure)
 
 

@@ -104,7 +104,8 @@ int main() {
     cpu_set_t only;
     CPU_ZERO(&only);
     CPU_SET(*cpu, &only);
-    if (sched_setaffinity(0, sizeof only, &only) != 0) return fail(virtpulse::system_error("cannot go to PIPE_CPU"));
+    if (sched_setaffinity(0, sizeof only, &only) != 0)
+        return fail(virtpulse::system_error("cannot go to PIPE_CPU"));
     if (std::getenv("PIPE_AFTER_MS") != nullptr) {
         const auto after_ms = from_environment("PIPE_AFTER_MS", 0, 60'000);
         if (!after_ms) return fail(after_ms.error());
