@@ -60,7 +60,7 @@ export class Program {
   constructor(command, words) {
     this.said = "";
     this.process = spawn(command, words, { stdio: ["ignore", "pipe", "pipe"] });
-    this.over = new Promise((resolve) => this.process.on("exit", (code) => resolve(code)));
+    this.over = new Promise((resolve) => this.process.on("close", (code) => resolve(code)));
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.on("data", (data) => { this.said = (this.said + data).slice(-65536); });
     }

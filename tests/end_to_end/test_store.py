@@ -182,7 +182,8 @@ class Store(WithDatabase):
             self.assertEqual(collector.said().count("is full"), 1)
             os.remove(filler)
             collector.until(lambda: "works again" in collector.said())
-            collector.until(lambda: collector.stats()["store"]["rows"] == 1 + 201 * count)
+            # The host comes; on a slow machine it has gone again by then, which is a row as well.
+            collector.until(lambda: collector.stats()["store"]["rows"] - 201 * count in (1, 2))
             self.assertEqual(collector.stats()["store"]["dropped_rows"], 0)
             collector.stop()
         self.assertEqual(rows(database, "PRAGMA integrity_check"), [("ok",)])
