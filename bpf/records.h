@@ -236,9 +236,10 @@ struct vp_cpu {
     __u32 place_plus_1; /*   and its place in `threads`; 0: no VM's thread */
     __u32 node;         /* NUMA node, written by the agent */
     __u16 unsure;       /* who runs has storage, and whether a mark was not to be told */
-    __u16 is_held; /* the idle task was picked though others were runnable: core scheduling kept
-                    * the CPU idle for its sibling's sake, or a sched_ext scheduler did */
-    __u32 pad0[7];
+    __u16 is_held;   /* the idle task was picked though others were runnable: core scheduling kept
+                      * the CPU idle for its sibling's sake, or a sched_ext scheduler did */
+    __u32 old_floor; /* as `floor`, of `old` */
+    __u32 pad0[6];
     struct vp_hint hints[VP_HINTS];
     struct vp_slice slices[VP_SLICES];
     struct vp_slice old[VP_OLD_SLICES];

@@ -26,9 +26,9 @@ static __always_inline void copy_process_comm(char to[VP_COMM_LEN],
 
 /* Slices shorter than this are added to one of their owner's, as long as that one is short too: to
  * one of the last VP_SLICES_MERGED where nobody's wait began since (they are not closed), and when
- * they grow old to one of the last VP_OLD_SLICES_MERGED old ones. Else tasks that hand a CPU to and
- * fro would fill the memory in no time. Only the order of these is then lost, which matters where a
- * wait began among them. */
+ * they grow old to one of the last VP_OLD_SLICES_MERGED old ones, as far back as the last long one.
+ * Else tasks that hand a CPU to and fro would fill the memory in no time. Only the order of these
+ * is then lost, which matters where a wait began among them. */
 #define VP_SLICES_MERGED 4
 #define VP_OLD_SLICES_MERGED 8
 #define VP_SLICE_SHORT_NS 100000
@@ -42,6 +42,7 @@ static __always_inline void make_old(struct vp_cpu* cpu, const struct vp_slice* 
     const __u32 head = cpu->old_head;
     if (slice->ns < VP_SLICE_SHORT_NS) {
         for (__u32 i = 0; i < VP_OLD_SLICES_MERGED; ++i) {
+            if (head - i - cpu->old_floor >= VP_OLD_SLICES) break;
             struct vp_slice* old = &cpu->old[(head - i) % VP_OLD_SLICES];
             if (old->owner == slice->owner && old->ns < VP_SLICE_MERGED_NS) {
                 old->ns += slice->ns;
@@ -51,6 +52,12 @@ static __always_inline void make_old(struct vp_cpu* cpu, const struct vp_slice* 
     }
     cpu->old_head = head + 1;
     cpu->old[(head + 1) % VP_OLD_SLICES] = *slice;
+    /* Nothing is added across a long slice: who had it may have waited since. */
+    if (slice->ns >= VP_SLICE_SHORT_NS) {
+        cpu->old_floor = head + 2;
+    } else if (head + 1 - cpu->old_floor == VP_OLD_SLICES) {
+        ++cpu->old_floor;
+    }
 }
 
 static __always_inline void begin_slice(struct vp_cpu* cpu, __u64 owner, __u64 ns,

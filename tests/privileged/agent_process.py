@@ -310,6 +310,22 @@ def rows_of(name):
     return [row["formatted"] for row in rows if "error" not in row["value"]]
 
 
+def value_at(name, place):
+    """The value at a place of a pinned map that is an array, with named fields."""
+    key = [str(byte) for byte in place.to_bytes(4, "little")]
+    return bpftool("map", "lookup", "pinned", pinned()[name], "key", *key)["formatted"]["value"]
+
+
+def wait_of_thread(tid):
+    """The thread's record in `waits`: its place is one of those that begin at the hash of its number (see
+    VP_THREAD_PROBES in bpf/records.h)."""
+    first = (tid * 2654435761 & 0xffffffff) >> 17
+    for place in range(first, first + 16):
+        if value_at("threads", place % (1 << 15))["tid"] == tid:
+            return value_at("waits", place % (1 << 15))
+    return None
+
+
 def unpin():
     return subprocess.run(
         [str(AGENT), "--unpin"], capture_output=True, text=True, timeout=30, check=False

@@ -223,6 +223,7 @@ class WaitsTest(unittest.TestCase):
         vm = measured["spin"]
         print(f"  {measured['pipe'].run[2] / WINDOW_S:.0f} switches a second; "
               f"{100 * vm.unknown_ns / vm.delay_ns:.2f} % of the wait for nobody known")
+        print(f"  ms: {in_ms(vm.by)}; pairs: {in_ms(vm.culprits)}")
         self.blames("spin", vm, "pipe", vm.culprits[pipe.pid], measured["pipe"].run_ns)
 
     def throttled(self, vms, group, name):

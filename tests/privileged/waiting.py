@@ -13,12 +13,18 @@ TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 def charged_rows(victim):
     """{pid of the VM, or name of the process, that had the CPU: ns}: all rows of the map, where a
-    frame has the worst alone."""
-    return {
+    frame has the worst alone, and what its threads have not added to them yet."""
+    rows = {
         row["key"]["tgid"] or row["key"]["comm"]: row["value"]["ns"]
         for row in agent_process.rows_of("culprits")
         if row["key"]["victim"] == victim
     }
+    for tid in threads_of(victim):
+        if wait := agent_process.wait_of_thread(tid):
+            pending = wait["pending"]
+            if pending["ns"]:
+                rows[pending["tgid"]] = rows.get(pending["tgid"], 0) + pending["ns"]
+    return rows
 
 
 def thread_figures(pid):
