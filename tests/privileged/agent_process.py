@@ -310,6 +310,23 @@ def rows_of(name):
     return [row["formatted"] for row in rows if "error" not in row["value"]]
 
 
+GROWTH_PERCENT = 0.1
+
+
+def check_growth(test, agent, name, pid, seconds=1):
+    """What the agent counts for a VM grows as the process's own clock does."""
+    figures = []
+    for _ in range(2):
+        with stopped(pid):
+            ext = agent.samples.first(lambda s: s.named(name), time.time()).vm(name)["ext"]
+            figures.append((ext["cpu_ns"], sum(schedstats_ns(pid).values())))
+        time.sleep(seconds)
+    (counted, clock), (counted_then, clock_then) = figures
+    off = percent_off(counted_then - counted, clock_then - clock)
+    print(f"  {name}: {(counted_then - counted) / 1e6:.3f} ms by the agent ({off:+.4f} %)")
+    test.assertLessEqual(abs(off), GROWTH_PERCENT)
+
+
 def value_at(name, place):
     """The value at a place of a pinned map that is an array, with named fields."""
     key = [str(byte) for byte in place.to_bytes(4, "little")]

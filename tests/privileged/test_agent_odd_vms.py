@@ -15,6 +15,7 @@ from agent_process import (
     MAPS,
     NAME,
     Agent,
+    check_growth,
     fake_qemu,
     percent_off,
     schedstats_ns,
@@ -45,24 +46,12 @@ class OddVmsTest(unittest.TestCase):
                                           time.time() if after is None else after)
         return sample.vm(name)["ext"]
 
-    def check_growth(self, name, pid, seconds=1):
-        """What the agent counts grows as the process's own clock does."""
-        figures = []
-        for _ in range(2):
-            with stopped(pid):
-                figures.append((self.ext(name)["cpu_ns"], sum(schedstats_ns(pid).values())))
-            time.sleep(seconds)
-        (agent, clock), (agent_then, clock_then) = figures
-        off = percent_off(agent_then - agent, clock_then - clock)
-        print(f"{name}: {(agent_then - agent) / 1e6:.3f} ms by the agent ({off:+.4f} %)")
-        self.assertLessEqual(abs(off), BOUND_PERCENT)
-
     def test_128_vcpus(self):
         name = f"{NAME}large"
         with fake_qemu(name, "-smp", "128", FAKE_QEMU_THREADS=140, FAKE_QEMU_LOAD=50) as process:
             self.agent.samples.first(
                 lambda s: s.named(name) and s.vm(name)["ext"]["threads"] == 141)
-            self.check_growth(name, process.pid)
+            check_growth(self, self.agent, name, process.pid)
             with stopped(process.pid):
                 sample = self.agent.samples.next()
                 ext = sample.vm(name)["ext"]
@@ -86,7 +75,7 @@ class OddVmsTest(unittest.TestCase):
                 comm = pathlib.Path(f"/proc/{qemu.pid}/comm").read_text().strip()
                 self.assertNotIn("qemu", comm)
                 self.assertEqual(self.ext(name)["pid"], qemu.pid)
-                self.check_growth(name, qemu.pid)
+                check_growth(self, self.agent, name, qemu.pid)
 
     def test_in_a_container(self):
         name = f"{NAME}boxed"
@@ -100,7 +89,7 @@ class OddVmsTest(unittest.TestCase):
         self.assertEqual([str(pid)], children)
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         self.assertRegex(status, rf"NSpid:\t{pid}\t1\n")
-        self.check_growth(name, pid)
+        check_growth(self, self.agent, name, pid)
 
     def test_a_uuid_that_comes_back_is_another_run(self):
         name, its_uuid = f"{NAME}again", str(uuid.uuid4())

@@ -7,10 +7,6 @@
 namespace virtpulse::agent {
 namespace {
 
-bool is_used(std::uint32_t tid) {
-    return tid != 0 && tid != VP_TID_CLAIMED;
-}
-
 std::uint64_t minus(std::uint64_t a, std::uint64_t b) {
     return a > b ? a - b : 0;
 }

@@ -10,10 +10,6 @@
 namespace virtpulse::agent {
 namespace {
 
-bool is_used(std::uint32_t tid) {
-    return tid != 0 && tid != VP_TID_CLAIMED;
-}
-
 bool has_thread(std::span<const vp_thread> threads, std::uint32_t tid) {
     const std::uint32_t first = vp_thread_place(tid);
     for (std::uint32_t i = 0; i < VP_THREAD_PROBES; ++i) {

@@ -68,7 +68,7 @@ std::vector<vp_lost_thread> Reconciler::find_orphans(
     for (std::uint32_t place = 0; place < threads.size(); ++place) {
         const auto& thread = threads[place];
         const auto tid = load(thread.tid);
-        if (tid == 0 || tid == VP_TID_CLAIMED || has_row(load(thread.tgid))) continue;
+        if (!is_used(tid) || has_row(load(thread.tgid))) continue;
         found.push_back({load(thread.start_ns), tid, place});
     }
     auto before = std::exchange(orphans_, found);

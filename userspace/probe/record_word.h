@@ -2,6 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+
+#include "bpf/records.h"
 
 namespace virtpulse::agent {
 
@@ -10,6 +13,11 @@ namespace virtpulse::agent {
 template <class Number>
 Number load(const Number& member) {
     return std::atomic_ref(const_cast<Number&>(member)).load(std::memory_order_acquire);
+}
+
+// Whether a record with this thread number is in use: neither free nor being filled.
+inline bool is_used(std::uint32_t tid) {
+    return tid != 0 && tid != VP_TID_CLAIMED;
 }
 
 }  // namespace virtpulse::agent
