@@ -141,23 +141,36 @@ Result<> Store::write_one(const StoreItem& item) {
 
 void Store::clean() {
     const auto now = Clock::now();
-    if (!open_ || now < clean_next_ || queue_.cost() > rows_in_a_transaction) return;
+    if (now < clean_next_ || queue_.cost() > rows_in_a_transaction) return;
     clean_next_ = now + clean_every;
-    auto cleaned = close_ended();
+    auto cleaned = open_ ? Result<>() : reopen_and_write();
+    if (cleaned) cleaned = close_ended();
     const auto now_ms = unix_ms();
     if (cleaned && may_delete(now_ms)) cleaned = open_->retention->step(now_ms);
-    if (cleaned) return;
+    if (cleaned) {
+        say_working();
+        return;
+    }
     say_failing(cleaned.error());
     open_.reset();
+}
+
+Result<> Store::reopen_and_write() {
+    if (auto opened = open(); !opened) return opened;
+    // What is to be cleaned may be nothing, which would also succeed on a full disk.
+    const auto version = open_->database.query_integer("PRAGMA user_version");
+    if (!version) return version.error();
+    return open_->database.execute("PRAGMA user_version = " + std::to_string(version->value_or(0)));
 }
 
 Result<> Store::close_ended() {
     const auto now = Clock::now();
     if (now < close_next_) return {};
-    close_next_ = now + close_ended_every;
     if (auto begun = open_->database.execute("BEGIN IMMEDIATE"); !begun) return begun;
     if (auto closed = open_->writer->close_ended(unix_ms() / 1000); !closed) return closed;
-    return open_->database.execute("COMMIT");
+    if (auto committed = open_->database.execute("COMMIT"); !committed) return committed;
+    close_next_ = now + close_ended_every;
+    return {};
 }
 
 bool Store::may_delete(std::int64_t now_ms) {

@@ -308,3 +308,24 @@ TEST_CASE("a full disk is told apart by its remedy, and passes") {
     CHECK(written.error().code == SQLITE_FULL);
     CHECK(written.error().message.find("make room") != std::string::npos);
 }
+
+TEST_CASE("a failure while nothing is to be written passes without anything to write") {
+    const Place place;
+    Counters counters;
+    auto store = Store::start(place.file(), keep_all, counters);
+    REQUIRE(store.has_value());
+    const auto becomes = [&](bool failing) {
+        const auto end = std::chrono::steady_clock::now() + 20s;
+        while (counters.store_failing != failing && std::chrono::steady_clock::now() < end)
+            std::this_thread::sleep_for(10ms);
+        return counters.store_failing == failing;
+    };
+    {
+        auto other = Database::open(place.file());
+        REQUIRE(other.has_value());
+        REQUIRE(other->execute("BEGIN IMMEDIATE").has_value());
+        CHECK(becomes(true));
+    }
+    CHECK(becomes(false));
+    CHECK(counters.stored_rows == 0);
+}
