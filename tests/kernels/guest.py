@@ -55,7 +55,7 @@ class Run:
     # [mark]: periods, throttled ones, us throttled; before the frame in `seen` was made, and after
     quota: dict = field(default_factory=dict)
     quota_after: dict = field(default_factory=dict)
-    cpu0_ns: dict = field(default_factory=dict)  # [mark]: tasks ran there
+    cpus_ns: dict = field(default_factory=dict)  # [mark]: for how long tasks ran on CPU 0, on CPU 1
     placed: dict = field(default_factory=dict)  # [virtual machine]: CPUs
     disks: dict = field(default_factory=dict)  # [mark][disk]: numbers of /proc/diskstats
     kvm: dict = field(default_factory=dict)  # [mark]: exits, ns polled well, in vain, ns asleep
@@ -161,8 +161,8 @@ def read(kernel, text):
         elif word in ("quota", "quota-after"):
             of = run.quota if word == "quota" else run.quota_after
             of[words[0]] = [int(text) for text in words[1:]]
-        elif word == "cpu0":
-            run.cpu0_ns[words[0]] = int(words[1])
+        elif word == "cpus":
+            run.cpus_ns[words[0]] = [int(text) for text in words[1:]]
         elif word == "placed":
             run.placed[words[0]] = words[1]
         elif word == "disks":
