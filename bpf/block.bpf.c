@@ -39,24 +39,40 @@ static __always_inline void end_unseen(const struct vp_request* request, __u64 n
     change_in_flight(block, -1, now_ns);
 }
 
+/* Whether it is soon enough to ask whose a request is when it is issued, as its cgroup tells it
+ * then as well. Not where it is to be told who went first, where only we know when it was queued,
+ * nor for what may be a flush without data, which is not issued itself. */
+static __always_inline bool may_wait_for_issue(const struct vp_device* device, __u64 start_ns,
+                                               const struct bio* bio) {
+    return is_alone(device, start_ns) && !device->unstamped &&
+           !(bio->bi_opf & request_flag(__REQ_PREFLUSH));
+}
+
 /* In the submitter's context, where it is a VM's thread: so its requests are known as its own
  * whoever issues them. What others submit (a kernel thread that writes back) waits for its issue.
  */
 static __always_inline int queue(struct task_struct* task, __u64 key, struct bio* bio,
                                  unsigned int op, struct gendisk* disk) {
-    __u64 now_ns = bpf_ktime_get_ns(); /* rq->start_time_ns is set after the event on new kernels */
     struct vp_owner owner = {};
+    __u32 dev;
+    if (op >= REQ_OP_DRV_IN || !bio || !device_of_disk(disk, &dev)) return 0;
+    struct vp_device* device = device_record(dev);
+    struct cgroup_subsys_state* css = css_of(bio);
+    if (css && owner_by_cgroup(css, &owner)) {
+        if (device && may_wait_for_issue(device, owner.start_ns, bio)) return 0;
+    } else if (!owner_by_task(task, css, &owner)) {
+        return 0;
+    }
+    __u64 now_ns = bpf_ktime_get_ns(); /* rq->start_time_ns is set after the event on new kernels */
     struct vp_request request = {.op = op,
+                                 .dev = dev,
                                  .queued_ns = now_ns,
+                                 .start_ns = owner.start_ns,
+                                 .tgid = owner.tgid,
                                  .device_before_ns = VP_NOT_SHARED,
                                  .own_before_ns = VP_NOT_SHARED};
-    if (op >= REQ_OP_DRV_IN || !bio || !owner_of(task, bio, &owner)) return 0;
-    if (!device_of_disk(disk, &request.dev)) return 0;
-    request.start_ns = owner.start_ns;
-    request.tgid = owner.tgid;
-    struct vp_device* device = device_record(request.dev);
     if (device && is_shared_by_vm(device, owner.start_ns, now_ns)) {
-        struct vp_block* block = block_of(owner.start_ns, owner.tgid, request.dev);
+        struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);
         if (!block) return 0;
         look_at_service(&request, device, block);
     }
@@ -161,17 +177,43 @@ int BPF_PROG(vp_md_end_flush, struct bio* bio) {
     return 0;
 }
 
-/* The end of a request that we do not know as a VM's: of interest only where a VM is about, so
- * that on all other devices the host's own I/O writes no memory that CPUs share. */
-static __always_inline void end_others(struct request* rq, unsigned int bytes) {
+/* The end of a request that was not seen to be issued, or of a part of it. Counted as the device
+ * counts it; when it came to the device is not known. */
+static __always_inline void count_unissued(struct vp_block* block, __u32 op, int error, __u32 bytes,
+                                           bool whole) {
+    count_done(block, op, bytes, whole);
+    if (!whole) return;
+    __sync_fetch_and_add(&block->untimed_ops, 1);
+    if (!error) count_failure(lost_issues); /* else it was refused before it came to the device */
+}
+
+/* When the first issue event was seen, CLOCK_MONOTONIC; 0: none yet. What was issued before it is
+ * none that was lost. */
+static volatile __u64 issues_from_ns = 0;
+
+/* The end of a request of which nothing was noted. Of interest only where a VM is about, so that on
+ * all other devices the host's own I/O writes no memory that CPUs share. It is a VM's where its
+ * issue event was lost, as an event is where a program of ours was at work on that CPU. */
+static __always_inline void end_unnoted(struct request* rq, int error, unsigned int bytes) {
+    struct vp_owner owner = {};
     __u32 dev;
-    if ((rq->cmd_flags & REQ_OP_MASK) >= REQ_OP_DRV_IN || bytes < rq->__data_len) return;
-    __u64 arrival_ns = rq->io_start_time_ns ? rq->io_start_time_ns : rq->start_time_ns;
-    if (!arrival_ns || !device_of(rq, &dev)) return;
+    __u32 op = rq->cmd_flags & REQ_OP_MASK;
+    if (op >= REQ_OP_DRV_IN || !device_of(rq, &dev)) return;
     struct vp_device* device = known_device(dev);
-    if (!device || (__s64)(arrival_ns - device->vm_ns) > (__s64)VP_OWNER_STAYS_NS) return;
+    if (!device) return;
     __u64 now_ns = bpf_ktime_get_ns();
-    if (!is_shared(device, VP_OWNER_HOST, now_ns)) return;
+    __u64 stamp_ns = rq->io_start_time_ns ? rq->io_start_time_ns : rq->start_time_ns;
+    __u64 arrival_ns = stamp_ns ? stamp_ns : now_ns;
+    if ((__s64)(arrival_ns - device->vm_ns) > (__s64)VP_OWNER_STAYS_NS) return;
+    bool whole = bytes >= rq->__data_len;
+    struct cgroup_subsys_state* css = rq->bio ? css_of(rq->bio) : 0;
+    if (css && owner_by_cgroup(css, &owner)) {
+        if (!issues_from_ns || arrival_ns < issues_from_ns) return;
+        struct vp_block* block = block_of(owner.start_ns, owner.tgid, dev);
+        if (block) count_unissued(block, op, error, bytes, whole);
+        return;
+    }
+    if (!whole || !stamp_ns || !is_shared(device, VP_OWNER_HOST, now_ns)) return;
     __u64 slice_ns = serve(device, arrival_ns, now_ns);
     if (is_nobodys(rq)) {
         __sync_fetch_and_add(&device->nobody_ns, slice_ns);
@@ -196,9 +238,8 @@ static __always_inline void account_service(struct vp_block* block,
     if (all_ns > own_ns) __sync_fetch_and_add(&block->ahead_ns, all_ns - own_ns);
 }
 
-/* The end of a request that was queued and not seen to be issued: a flush without data, or its
- * issue event was lost, as an event is where its program was at work on that CPU. Counted as the
- * device counts it; when it came to the device is not known. */
+/* The end of a request that was noted when it was queued and not seen to be issued: a flush without
+ * data, or its issue event was lost. */
 static __always_inline void end_unissued(struct request* rq, const struct vp_request* request,
                                          int error, unsigned int bytes) {
     __u64 key = (__u64)rq;
@@ -209,11 +250,7 @@ static __always_inline void end_unissued(struct request* rq, const struct vp_req
         return;
     }
     struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
-    if (!block) return;
-    count_done(block, request->op, bytes, whole);
-    if (!whole) return;
-    __sync_fetch_and_add(&block->untimed_ops, 1);
-    if (!error) count_failure(lost_issues); /* else it was refused before it came to the device */
+    if (block) count_unissued(block, request->op, error, bytes, whole);
 }
 
 /* Attached before the issue program: else what is issued between the two would never complete. */
@@ -225,7 +262,7 @@ int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) 
         struct vp_request queued;
         bool known = !bytes && take_queued_bio(rq, &queued);
         if (bytes || !rq->bio) {
-            end_others(rq, bytes);
+            end_unnoted(rq, error, bytes);
         } else {
             end_flush(rq, known ? &queued : 0);
         }
@@ -266,10 +303,20 @@ int BPF_PROG(vp_rq_requeue, struct request* rq) {
     return 0;
 }
 
-/* What is noted of the request from when it was queued, or found out now; false: no VM's. */
-static __always_inline bool begin(struct request* rq, struct vp_request* request, __u64 now_ns) {
+/* It goes to the device. */
+static __always_inline bool issue(struct request* rq, struct vp_request* request,
+                                  struct vp_block* block, __u32 op, __u64 now_ns) {
+    if (!block || !change_in_flight(block, 1, now_ns)) return false;
+    request->issued_ns = now_ns;
+    request->op = op;
+    request->bytes = rq->__data_len;
+    return true;
+}
+
+/* The same for one that has no note yet; false: it is no VM's. */
+static __always_inline bool begin(struct request* rq, struct vp_request* request, __u32 op,
+                                  __u64 now_ns) {
     struct vp_owner owner = {};
-    if (take_queued_bio(rq, request)) return true;
     struct cgroup_subsys_state* css = css_of(rq->bio);
     bool is_roots = !css || !css->parent;
     if ((!css || !owner_by_cgroup(css, &owner)) &&
@@ -287,23 +334,15 @@ static __always_inline bool begin(struct request* rq, struct vp_request* request
     request->tgid = owner.tgid;
     struct vp_block* block = block_of(owner.start_ns, owner.tgid, request->dev);
     if (!block) return false;
-    if (!rq->start_time_ns) __sync_fetch_and_add(&block->untimed_ops, 1);
     struct vp_device* device = device_record(request->dev);
+    if (!rq->start_time_ns) {
+        __sync_fetch_and_add(&block->untimed_ops, 1);
+        if (device && !device->unstamped) device->unstamped = 1;
+    }
     if (device && is_shared_by_vm(device, owner.start_ns, now_ns)) {
         look_at_service(request, device, block);
     }
-    return true;
-}
-
-/* It goes to the device. */
-static __always_inline bool issue(struct request* rq, struct vp_request* request, __u32 op,
-                                  __u64 now_ns) {
-    struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
-    if (!block || !change_in_flight(block, 1, now_ns)) return false;
-    request->issued_ns = now_ns;
-    request->op = op;
-    request->bytes = rq->__data_len;
-    return true;
+    return issue(rq, request, block, op, now_ns);
 }
 
 SEC("tp_btf/block_rq_issue")
@@ -311,6 +350,7 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     unsigned int op = rq->cmd_flags & REQ_OP_MASK;
     __u64 key = (__u64)rq;
     __u64 now_ns = bpf_ktime_get_ns();
+    if (!issues_from_ns) issues_from_ns = now_ns;
     struct vp_request* known = bpf_map_lookup_elem(&requests, &key);
     if (known) {
         if (known->issued_ns) { /* its end was not seen, and the kernel uses it again */
@@ -326,11 +366,15 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     /* Without a bio it is the block layer's own flush, which serves many at once. */
     if (op >= REQ_OP_DRV_IN || op == REQ_OP_FLUSH || !rq->bio) return 0;
     if (known) {
-        issue(rq, known, op, now_ns);
+        issue(rq, known, block_of(known->start_ns, known->tgid, known->dev), op, now_ns);
         return 0;
     }
     struct vp_request request = {};
-    if (!begin(rq, &request, now_ns) || !issue(rq, &request, op, now_ns)) return 0;
+    bool begun =
+        take_queued_bio(rq, &request)
+            ? issue(rq, &request, block_of(request.start_ns, request.tgid, request.dev), op, now_ns)
+            : begin(rq, &request, op, now_ns);
+    if (!begun) return 0;
     if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) {
         count_failure(requests_full);
         struct vp_block* block = known_block(&request);

@@ -52,7 +52,10 @@ static __always_inline bool is_shared(struct vp_device* device, __u64 owner, __u
     __u64 age_ns = now_ns - device->shared_ns;
     /* The clock of another CPU's request may be a little behind. */
     bool is_shared = (__s64)age_ns < (__s64)VP_OWNER_STAYS_NS;
-    if (device->owner == owner) return is_shared;
+    if (device->owner == owner) {
+        if (!is_shared && device->shared_ns) device->shared_ns = 0;
+        return is_shared;
+    }
     if (!device->owner) { /* nobody was here before */
         device->owner = owner;
         return false;
@@ -64,7 +67,12 @@ static __always_inline bool is_shared(struct vp_device* device, __u64 owner, __u
     return true;
 }
 
-/* The same for a VM, which is seen to be there. */
+/* Whether a VM is known to have it to itself; told without a clock. */
+static __always_inline bool is_alone(const struct vp_device* device, __u64 start_ns) {
+    return device->owner == start_ns && !device->shared_ns;
+}
+
+/* As is_shared(), for a VM, which is seen to be there. */
 static __always_inline bool is_shared_by_vm(struct vp_device* device, __u64 start_ns,
                                             __u64 now_ns) {
     if ((__s64)(now_ns - device->vm_ns) > (__s64)VP_OWNER_REFRESH_NS) device->vm_ns = now_ns;

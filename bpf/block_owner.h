@@ -82,13 +82,6 @@ static __always_inline bool is_vms_thread(struct task_struct* task) {
     return task->bpf_storage && bpf_task_storage_get(&thread_slots, task, 0, 0);
 }
 
-/* In the context of the VM's thread that submits the bio. Its own first, which most are. */
-static __always_inline bool owner_of(struct task_struct* task, struct bio* bio,
-                                     struct vp_owner* out) {
-    struct cgroup_subsys_state* css = css_of(bio);
-    return owner_by_task(task, css, out) || (css && owner_by_cgroup(css, out));
-}
-
 static __always_inline bool device_of_disk(struct gendisk* disk, __u32* dev) {
     if (!disk) return false;
     *dev = (__u32)disk->major << 20 | (__u32)disk->first_minor;

@@ -304,11 +304,11 @@ VP_ASSERT(sizeof(struct vp_block) == 144 + 2 * 8 * VP_LATENCY_BUCKETS);
  * completion gets the time since the one before, or since its own request came where that was
  * later. It is only kept while two owners share the device: VMs, or a VM and the host. */
 struct vp_device {
-    __u32 dev; /* as vp_block_key.dev; 0: a free place */
-    __u32 pad0;
+    __u32 dev;       /* as vp_block_key.dev; 0: a free place */
+    __u32 unstamped; /* the kernel does not say when its requests were queued (no iostats) */
     /* CLOCK_MONOTONIC. All of this cache line is written once in a while, and not per request. */
     __u64 owner;     /* of a recent request: start of a VM's process, or VP_OWNER_HOST */
-    __u64 shared_ns; /* when a request was seen that is not of the `owner` before */
+    __u64 shared_ns; /* when a request was seen that is not of the `owner` before; 0: not lately */
     __u64 vm_ns;     /* when a VM was seen here, some seconds old at most */
     __u64 pad1[4];
     __u64 last_end_ns;     /* CLOCK_MONOTONIC, of the newest completion */
