@@ -6,6 +6,7 @@ import unittest
 
 import agent_process
 from agent_process import Agent, bpftool, pinned, rows_of, stopped
+from cgroup_io import group_of_a_vm
 from loop_disk import FreezableDisk, block_of, diskstats, why_not
 
 # The agent looks for them each second while any request is in flight, else each ten.
@@ -91,17 +92,29 @@ class RequestsTest(unittest.TestCase):
     def test_a_request_that_was_not_seen_to_be_issued_is_counted(self):
         """Of a request at the disk the note is made to say that it was queued and no more, as it is where the
         event of its issue was lost."""
+        def forget_issue(entry):
+            note = entry["value"]
+            self.put(entry["key"], note["queued_ns"], 0,
+                     *(note[key] for key in ("start_ns", "device_before_ns", "own_before_ns", "tgid", "dev", "op",
+                                             "bytes")))
+
+        self.check_lost_issue(forget_issue)
+
+    def test_a_request_of_which_nothing_was_seen_but_its_end_is_counted(self):
+        """As where the event of its issue was lost, and it was not noted before: the VM's cgroup tells whose it is."""
+        with group_of_a_vm() as group:
+            self.check_lost_issue(lambda entry: bpftool(
+                "map", "delete", "pinned", pinned()["requests"], "key", *struct.pack("<Q", entry["key"])), group)
+
+    def check_lost_issue(self, lose, group=None):
         begun = diskstats(self.disk.disk)["write_ops"]
-        with self.disk.io(self.disk.machine, "write", 50, 4096, 0) as process:
-            first, before, _ = self.sample(process)
+        with self.disk.io(self.disk.machine, "write", 50, 4096, 0, group=group) as process:
+            first, before, _ = self.sample(process, lambda block: block["write_ops"] > 20)
             with self.disk.frozen():
                 self.first_stuck(process)
                 entry, = (row for row in rows_of("requests")
                           if row["value"]["tgid"] == process.pid and row["value"]["issued_ns"])
-                note = entry["value"]
-                self.put(entry["key"], note["queued_ns"], 0,
-                         *(note[key] for key in ("start_ns", "device_before_ns", "own_before_ns", "tgid",
-                                                 "dev", "op", "bytes")))
+                lose(entry)
             self.sample(process, lambda block: block["write_ops"] > before["write_ops"] + 20)
             with stopped(process.pid):
                 time.sleep(0.05)  # what is at the disk ends
