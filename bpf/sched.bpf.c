@@ -111,8 +111,7 @@ static __always_inline bool arrive(struct vp_cpu* cpu, struct task_struct* task,
         ++thread->switches;
         if (!waited) return true;
         thread->run_delay_ns += waited;
-        all->by[VP_BY_UNKNOWN].ns += waited;
-        ++all->by[VP_BY_UNKNOWN].waits;
+        add_share(all, VP_BY_UNKNOWN, waited);
         return true;
     }
     if (wait->asleep) { /* how much of it, at its end, it did wait is not known */
@@ -129,10 +128,7 @@ static __always_inline bool arrive(struct vp_cpu* cpu, struct task_struct* task,
     if (!waited) return true;
     thread->run_delay_ns += waited;
     const __u64 quota = quota_part(wait, task, queue_of(task), clock, waited, same_cpu);
-    if (quota) {
-        all->by[VP_BY_QUOTA].ns += quota;
-        ++all->by[VP_BY_QUOTA].waits;
-    }
+    if (quota) add_share(all, VP_BY_QUOTA, quota);
     if (waited > quota) charge_wait(cpu, wait, victim_of(thread), waited - quota);
     return true;
 }
@@ -219,10 +215,7 @@ int BPF_PROG(vp_migrate_task, struct task_struct* task, int to) {
     thread->run_delay_ns += waited;
     wait->moved_ns += waited;
     const __u64 quota = quota_part(wait, task, rq, clock, waited, wait->cpu_plus_1 == from + 1);
-    if (quota) {
-        wait->all.by[VP_BY_QUOTA].ns += quota;
-        ++wait->all.by[VP_BY_QUOTA].waits;
-    }
+    if (quota) add_share(&wait->all, VP_BY_QUOTA, quota);
     wait->quota_base_ns = quota == waited ? VP_QUOTA_ALL : VP_QUOTA_NO;
     if (waited > quota) {
         struct vp_slice running = {};

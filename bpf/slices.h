@@ -9,6 +9,7 @@
 #define VIRTPULSE_BPF_SLICES_H
 
 #include "bpf/pairs.h"
+#include "bpf/waits.h"
 
 #include <bpf/bpf_core_read.h>
 
@@ -215,8 +216,7 @@ static __noinline int charge_slices(const struct vp_cpu* cpu, struct vp_history*
  * thread's own record; its row is there since the first of these waits. */
 static __always_inline void charge_vm(struct vp_wait* wait, __u32 victim, __u32 tgid, __u64 ns) {
     struct vp_pending* pending = &wait->pending;
-    wait->all.by[VP_BY_VM].ns += ns;
-    ++wait->all.by[VP_BY_VM].waits;
+    add_share(&wait->all, VP_BY_VM, ns);
     if (pending->tgid == tgid) {
         pending->ns += ns;
         ++pending->waits;

@@ -70,6 +70,12 @@ static __always_inline __u32 wait_bucket(__u64 ns) {
     return log2_bucket(ns, VP_WAIT_FIRST_SHIFT, VP_WAIT_BUCKETS);
 }
 
+/* One wait more is charged to a class, or one has a part that is. */
+static __always_inline void add_share(struct vp_history* all, __u32 class, __u64 ns) {
+    all->by[class].ns += ns;
+    ++all->by[class].waits;
+}
+
 /* What the kernel has counted for a thread beyond what we saw: waits without their own lengths. */
 static __always_inline void catch_up(const struct task_struct* task, struct vp_thread* thread,
                                      struct vp_history* all) {
@@ -78,8 +84,7 @@ static __always_inline void catch_up(const struct task_struct* task, struct vp_t
     if (switches > thread->switches) all->merged += switches - thread->switches;
     const __u64 known_ns = thread->run_delay_ns + all->phantom_ns;
     if (run_delay_ns > known_ns) {
-        all->by[VP_BY_UNKNOWN].ns += run_delay_ns - known_ns;
-        ++all->by[VP_BY_UNKNOWN].waits;
+        add_share(all, VP_BY_UNKNOWN, run_delay_ns - known_ns);
         thread->run_delay_ns += run_delay_ns - known_ns;
     }
     thread->switches = switches;

@@ -339,8 +339,9 @@ bool EbpfSource::read_waits(SourceReport& report, std::span<const VmUse> uses) {
 
 // Of the maps that are read whole anyway.
 void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> uses) {
-    if (measure_programs_) report.programs = probe_.program_costs();
-    report.recursion_misses = probe_.recursion_misses();
+    auto use = probe_.program_use();
+    if (measure_programs_) report.programs = std::move(use.costs);
+    report.recursion_misses = use.recursion_misses;
     std::uint64_t threads = 0;
     for (const auto& vm : uses)
         threads += vm.threads;

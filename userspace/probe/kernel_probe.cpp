@@ -234,20 +234,13 @@ Result<void> KernelProbe::measure_programs() {
     return {};
 }
 
-std::vector<wire::ProgramCost> KernelProbe::program_costs() const {
-    std::vector<wire::ProgramCost> costs;
+KernelProbe::ProgramUse KernelProbe::program_use() const {
+    ProgramUse use;
     for_each_program_info(*impl_->skeleton, [&](const char* name, const bpf_prog_info& info) {
-        costs.push_back({name, info.run_cnt, info.run_time_ns});
+        use.costs.push_back({name, info.run_cnt, info.run_time_ns});
+        use.recursion_misses += info.recursion_misses;
     });
-    return costs;
-}
-
-std::uint64_t KernelProbe::recursion_misses() const {
-    std::uint64_t misses = 0;
-    for_each_program_info(*impl_->skeleton, [&](const char*, const bpf_prog_info& info) {
-        misses += info.recursion_misses;
-    });
-    return misses;
+    return use;
 }
 
 Result<void> KernelProbe::adopt_threads() {

@@ -130,11 +130,14 @@ class KernelProbe {
     // From here on, and as long as this object lives, the kernel measures what every BPF program on
     // the machine costs; some 50 ns a run.
     Result<void> measure_programs();
-    // What ours have cost since they were loaded; only what was measured counts.
-    [[nodiscard]] std::vector<wire::ProgramCost> program_costs() const;
-    // Events that our programs did not see since they were loaded: the kernel runs none that is at
-    // work on the CPU already. Since 5.11; 0 before.
-    [[nodiscard]] std::uint64_t recursion_misses() const;
+    struct ProgramUse {
+        std::vector<wire::ProgramCost> costs;  // only what was measured counts
+        // Events that were kept from them: the kernel runs none that is at work on the CPU already.
+        // Since 5.11; 0 before.
+        std::uint64_t recursion_misses = 0;
+    };
+    // Of our programs, since they were loaded.
+    [[nodiscard]] ProgramUse program_use() const;
     // How many entries a map has room for, by its name; 0 where there is no such map.
     [[nodiscard]] std::uint64_t room_of(std::string_view map) const;
 
