@@ -2,7 +2,24 @@
 
 import os
 import subprocess
+import time
 
+DAY_S = 24 * 3600
+# `openssl x509` can make none that has expired: since 3.4 it refuses days below 0. `openssl ca` wants a file.
+AUTHORITY = """[ca]
+default_ca = tests
+[tests]
+database = {place}/issued
+serial = {place}/serial
+new_certs_dir = {place}
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+"""
+# Python since 3.13 refuses certificates that do not have what RFC 5280 asks for.
+KEY_IDENTIFIERS = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
@@ -21,6 +38,7 @@ class Certificates:
 
     def ca(self, name):
         openssl("req", "-x509", *CURVE, "-subj", f"/CN={name}", "-days", "2",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
                 "-keyout", self.path(name + ".key"), "-out", self.path(name + ".crt"))
         return self.path(name + ".crt")
 
@@ -29,13 +47,17 @@ class Certificates:
         is replaced in one step, as an operator should."""
         files = [self.path((file or name) + end) for end in (".crt", ".key")]
         new = [file + ".new" for file in files]
-        request, extension = self.path("request"), self.path("extension")
+        request, extension, authority = (self.path(name) for name in ("request", "extension", "authority"))
         openssl("req", *CURVE, "-subj", f"/CN={name}", "-keyout", new[1], "-out", request)
-        with open(extension, "w", encoding="ascii") as text:
-            text.write(f"subjectAltName={names}\n")
-        openssl("x509", "-req", "-in", request, "-CA", self.path(ca + ".crt"),
-                "-CAkey", self.path(ca + ".key"), "-days", str(days), "-extfile", extension,
-                "-out", new[0])
+        for file_name, text in ((extension, f"subjectAltName={names}\n{KEY_IDENTIFIERS}"), (self.path("issued"), ""),
+                                (authority, AUTHORITY.format(place=self.directory))):
+            with open(file_name, "w", encoding="ascii") as out:
+                out.write(text)
+        begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + at * DAY_S))
+                      for at in (min(0, days - 1), days))
+        openssl("ca", "-batch", "-notext", "-create_serial", "-config", authority, "-in", request,
+                "-cert", self.path(ca + ".crt"), "-keyfile", self.path(ca + ".key"), "-startdate", begin,
+                "-enddate", end, "-extfile", extension, "-out", new[0])
         for old, made in zip(files, new):
             os.replace(made, old)
         return files

@@ -26,8 +26,8 @@ BINARIES = pathlib.Path(os.environ.get("VIRTPULSE_BIN", "build/release/bin"))
 # kernel has just taken out of its own code (it puts them there while it rewrites a jump, as for a tracepoint
 # whose first or last program comes or goes), and the kernel dies of it. It is faster as well.
 ACCELERATOR = "tcg,thread=single"
-# It takes some 90 s on an idle machine.
-PATIENCE_S = 480
+# It takes 200 to 320 s on an idle machine.
+PATIENCE_S = 720
 # Of the console and of the results, when it ends too soon: a kernel's oops and what was before it.
 LAST_LINES = 100
 LAST_RESULTS = 5
