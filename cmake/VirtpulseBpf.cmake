@@ -1,5 +1,5 @@
-# bpf_object(NAME SOURCES files HEADERS files): compiles each BPF source to an object, links them into
-# one, and makes the skeleton header NAME.skel.h, behind an interface library NAME_skel that carries
+# bpf_object(NAME [COMPILER clang] SOURCES files HEADERS files): compiles each BPF source to an object,
+# links them into one, NAME.bpf.o, and makes the skeleton header NAME.skel.h, behind an interface library NAME_skel that carries
 # its include path. A function, so that nothing leaks from one call into the next; no shell
 # redirection, so that a failed step leaves no half-written header.
 
@@ -16,14 +16,17 @@ else()
 endif()
 
 function(bpf_object name)
-  cmake_parse_arguments(A "" "" "SOURCES;HEADERS" ${ARGN})
+  cmake_parse_arguments(A "" "COMPILER" "SOURCES;HEADERS" ${ARGN})
+  if(NOT A_COMPILER)
+    set(A_COMPILER ${BPF_CLANG})
+  endif()
   set(out ${CMAKE_CURRENT_BINARY_DIR})
   list(TRANSFORM A_HEADERS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE headers)
   set(objects "")
   foreach(source IN LISTS A_SOURCES)
-    string(REPLACE ".bpf.c" ".part.o" object ${source})
+    string(REPLACE ".bpf.c" ".part.o" object ${name}-${source})
     add_custom_command(OUTPUT ${out}/${object}
-      COMMAND ${BPF_CLANG} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${BPF_TARGET_ARCH}
+      COMMAND ${A_COMPILER} -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_${BPF_TARGET_ARCH}
         -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-declarations -Werror
         -I${CMAKE_SOURCE_DIR} -isystem /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
         -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${out}/${object}

@@ -25,6 +25,13 @@ class Agent(KernelCase):
                 self.assertNotIn("missing", frame["ext"])
         self.assertEqual(self.boot.words["agent-exit"], "0", self.boot.logs["again"])
 
+    def test_what_another_compiler_makes_is_taken_too(self):
+        if not self.boot.others:
+            self.skipTest("there is no other compiler")
+        loaded = re.search(r"programs loaded:(.*)", self.boot.logs["first"]).group(1).split()
+        self.assertGreater(len(loaded), 10)
+        self.assertEqual({name: self.boot.others[name] for name in loaded}, dict.fromkeys(loaded, ""))
+
     def test_nothing_found_no_place_and_no_completion_was_lost(self):
         for name in RUNS:
             cost = self.boot.frames[name][-1]["ext"]["self"]

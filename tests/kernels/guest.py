@@ -22,6 +22,8 @@ DISK_BYTES = 64 << 20
 # one core only with "topoext", which the emulator has not got, or says it has not.
 CPU = "max,+topoext,x-force-features=on,xlevel=0x8000001e"
 BINARIES = pathlib.Path(os.environ.get("VIRTPULSE_BIN", "build/release/bin"))
+# The BPF programs as another compiler makes them; where there is one.
+OTHER_PROGRAMS = BINARIES.parent / "bpf/virtpulse_other_bpf.bpf.o"
 # One thread for both CPUs: with a thread each, an emulator before qemu 8.1 may run a breakpoint that the
 # kernel has just taken out of its own code (it puts them there while it rewrites a jump, as for a tracepoint
 # whose first or last program comes or goes), and the kernel dies of it. It is faster as well.
@@ -64,6 +66,7 @@ class Run:
     said: dict = field(default_factory=dict)  # [virtual machine]: totals of guest-io
     logs: dict = field(default_factory=dict)  # [run of the agent]
     words: dict = field(default_factory=dict)  # all other lines, by their first word
+    others: dict = field(default_factory=dict)  # [program of another compiler's]: why it was refused, or ""
     killed: list = field(default_factory=list)  # (signal, how far it was) of each agent of the storm
     complaints: list = field(default_factory=list)  # what the kernel said and should not have
 
@@ -90,6 +93,9 @@ def boot(wanted, stages="all", options="", say=print):
                    "raid1"))
     archive.program("bin/virtpulse-agent", BINARIES / "virtpulse-agent")
     archive.program("lib/refuse-programs.so", fixtures / "refuse-programs.so")
+    archive.program("bin/verify", BINARIES / "verify")
+    if OTHER_PROGRAMS.exists():
+        archive.file("other.bpf.o", OTHER_PROGRAMS.read_bytes())
     archive.program("bin/dmsetup", program("dmsetup", "dmsetup"))
     archive.program("bin/qemu-system-x86_64", fixtures / "qemu-system-x86_64")
     # To the agent it is its executable's name that makes it a virtual machine.
@@ -175,6 +181,8 @@ def read(kernel, text):
         elif word == "said":
             pairs = (pair.split("=") for pair in words[1:])
             run.said[words[0]] = {key: float(value) for key, value in pairs}
+        elif word in ("taken", "refused"):
+            run.others[words[0]] = " ".join(words[1:])
         elif word == "killed":
             run.killed.append(tuple(words))
         elif word:
