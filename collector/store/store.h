@@ -54,8 +54,9 @@ class Store {
     void write(std::vector<StoreItem>& batch);
     Result<> write_transaction(std::size_t& begin, const std::vector<StoreItem>& batch);
     Result<> write_one(const StoreItem& item);
-    // Between two batches, once a second: closes buckets that are over, deletes what is too old. Where a
-    // failure has closed the database, opens it again, also if nothing more comes to be written.
+    // Between two batches, once a second: closes buckets that are over, deletes what is too old.
+    // Where a failure has closed the database, opens it again, also if nothing more comes to be
+    // written.
     void clean();
     // An error also where the file can be read but not written.
     Result<> reopen_and_write();
