@@ -5,23 +5,30 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/text.h"
 #include "empty_kvm_bpf.skel.h"
 
 int main(int argc, char** argv) {
+    const auto seconds =
+        argc == 2 ? virtpulse::parse_number<unsigned>(argv[1]) : std::optional<unsigned>();
+    if (!seconds) {
+        std::fputs("usage: empty-kvm-programs SECONDS\n", stderr);
+        return 2;
+    }
     const std::unique_ptr<empty_kvm_bpf, void (*)(empty_kvm_bpf*)> programs(
         empty_kvm_bpf__open_and_load(), empty_kvm_bpf__destroy);
     const virtpulse::Fd measuring(bpf_enable_stats(BPF_STATS_RUN_TIME));
-    if (argc != 2 || !programs || !measuring || empty_kvm_bpf__attach(programs.get()) != 0) {
+    if (!programs || !measuring || empty_kvm_bpf__attach(programs.get()) != 0) {
         const auto error = virtpulse::system_error("cannot load or attach the empty programs");
         std::fprintf(stderr, "empty-kvm-programs: %s\n", error.message.c_str());
         return 1;
     }
-    sleep(static_cast<unsigned>(std::atoi(argv[1])));
+    sleep(*seconds);
     const char* separator = "{";
     for (const bpf_program* program : {programs->progs.empty_entry, programs->progs.empty_exit}) {
         bpf_prog_info info{};

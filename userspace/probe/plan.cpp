@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -213,6 +214,7 @@ ProgramPlan plan_programs(const KernelFacts& facts) {
 
 std::vector<std::string> optional_figures() {
     std::vector<std::string> names;
+    names.reserve(std::size(optional));
     for (const auto& figures : optional)
         names.emplace_back(figures.name);
     return names;
