@@ -50,7 +50,7 @@ class Results(unittest.TextTestResult):
 
 
 # Of one kernel the second CPU has no tick while one task alone runs there.
-OPTIONS = {"6.12": "nohz_full=1"}
+OPTIONS = {"6.12": "nohz_full=1 tsc=reliable clocksource=tsc"}
 # Older than the oldest on which the agent is to have eBPF.
 TOO_OLD = ("5.10",)
 
