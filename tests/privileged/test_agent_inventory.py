@@ -118,6 +118,8 @@ class InventoryTest(unittest.TestCase):
             time.sleep(0.01)
         self.frames_until("shut off", name, is_off(SHUT_OFF))
         for sample in self.receiver.samples.all:
+            if "libvirt" in sample.missing and not sample.named(self.defined.name):
+                continue  # it had not answered yet, and the sample says so
             never = sample.vm(self.defined.name)
             self.assertEqual((never["state"], never["cpu"]), (SHUT_OFF, 0))
             self.assertNotIn("pid", never["ext"])

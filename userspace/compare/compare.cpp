@@ -182,7 +182,9 @@ class Comparer {
         for (Way* way : {&ebpf_, &proc_}) {
             if (const auto read = way->read(running); !read) return read.error();
         }
-        const auto snapshot = libvirt_ != nullptr ? libvirt_->snapshot() : nullptr;
+        LibvirtWatch::Answer libvirt;
+        if (libvirt_ != nullptr) libvirt = libvirt_->answer();
+        const auto& snapshot = libvirt.snapshot;
         Comparison result;
         const auto now = since_boot();
         for (const auto& domain : domains_.merge(processes_.processes(), snapshot.get(), now)) {
@@ -192,7 +194,7 @@ class Comparer {
         result.ebpf_cost_us = ebpf_.take_cost_us();
         result.proc_cost_us = proc_.take_cost_us();
         if (libvirt_ != nullptr) {
-            result.libvirt_missing = libvirt_->status();
+            result.libvirt_missing = std::move(libvirt.problem);
             result.libvirt_cost_us = take_other_threads_us();
         }
         return result;

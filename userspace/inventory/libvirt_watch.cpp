@@ -162,21 +162,19 @@ LibvirtWatch::~LibvirtWatch() {
     shared_->changed.wait_until(lock, longest, [this] { return shared_->running == 0; });
 }
 
-std::shared_ptr<const LibvirtSnapshot> LibvirtWatch::snapshot() const {
+LibvirtWatch::Answer LibvirtWatch::answer(Clock::time_point now) const {
     const std::lock_guard lock(shared_->mutex);
-    return shared_->snapshot;
-}
-
-std::optional<std::string> LibvirtWatch::status(Clock::time_point now) const {
-    const std::lock_guard lock(shared_->mutex);
+    Answer answer{shared_->snapshot, std::nullopt};
     if (shared_->silent_since && now - *shared_->silent_since > overdue_after) {
         const auto silence =
             std::chrono::duration_cast<std::chrono::seconds>(now - *shared_->silent_since);
-        return "no answer for " + std::to_string(silence.count()) + " s";
+        answer.problem = "no answer for " + std::to_string(silence.count()) + " s";
+    } else if (!shared_->error.empty()) {
+        answer.problem = shared_->error;
+    } else if (!shared_->snapshot) {
+        answer.problem = "not connected yet";
     }
-    if (!shared_->error.empty()) return shared_->error;
-    if (!shared_->snapshot) return "not connected yet";
-    return std::nullopt;
+    return answer;
 }
 
 }  // namespace virtpulse::agent

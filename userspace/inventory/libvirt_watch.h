@@ -23,12 +23,15 @@ class LibvirtWatch {
     // nothing to reach but what it shares in owning.
     ~LibvirtWatch();
 
-    // The newest answer, however old; null before the first. Never waits.
-    [[nodiscard]] std::shared_ptr<const LibvirtSnapshot> snapshot() const;
-
-    // Why the snapshot is missing or old, in one line: "cannot connect to qemu:///system: ..." or
-    // "no answer for 12 s". Nothing while libvirt answers within 3 s. Never waits.
-    [[nodiscard]] std::optional<std::string> status(
+    struct Answer {
+        std::shared_ptr<const LibvirtSnapshot>
+            snapshot;  // the newest, however old; null before any
+        // Why it is missing or old, in one line: "cannot connect to qemu:///system: ..." or "no
+        // answer for 12 s". Nothing while libvirt answers within 3 s.
+        std::optional<std::string> problem;
+    };
+    // Both are of one moment. Never waits.
+    [[nodiscard]] Answer answer(
         std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now()) const;
 
   private:

@@ -71,12 +71,11 @@ wire::Frame& Sampler::sample() {
     read_counters();
     cgroups_.sample(watched_, begin);
 
-    std::shared_ptr<const LibvirtSnapshot> snapshot;
-    if (libvirt_ != nullptr) {
-        snapshot = libvirt_->snapshot();
-        if (const auto reason = libvirt_->status(begin)) missing_["libvirt"] = *reason;
-    }
-    const auto& domains = domains_.merge(processes_.processes(), snapshot.get(), since_boot());
+    LibvirtWatch::Answer libvirt;
+    if (libvirt_ != nullptr) libvirt = libvirt_->answer(begin);
+    if (libvirt.problem) missing_["libvirt"] = std::move(*libvirt.problem);
+    const auto& domains =
+        domains_.merge(processes_.processes(), libvirt.snapshot.get(), since_boot());
     frame_.vms.resize(domains.size());  // what is there already is written over
     running_.clear();
     for (std::size_t i = 0; i < domains.size(); ++i) {

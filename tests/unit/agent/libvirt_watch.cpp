@@ -32,8 +32,8 @@ bool comes_true(const Condition& condition) {
 
 TEST_CASE("libvirt's test driver is watched") {
     const LibvirtWatch watch("test:///default", 50ms);
-    REQUIRE(comes_true([&] { return watch.snapshot() != nullptr; }));
-    const auto first = watch.snapshot();
+    REQUIRE(comes_true([&] { return watch.answer().snapshot != nullptr; }));
+    const auto first = watch.answer().snapshot;
     REQUIRE(first->domains.size() == 1);
     const auto& domain = first->domains[0];
     CHECK(domain.name == "test");
@@ -42,8 +42,8 @@ TEST_CASE("libvirt's test driver is watched") {
     CHECK(domain.vcpus == 2);
     CHECK(domain.ram_kib == 2097152);
     CHECK(domain.max_ram_kib == 8388608);
-    CHECK(comes_true([&] { return !watch.status(); }));
-    CHECK(comes_true([&] { return watch.snapshot()->taken > first->taken; }));
+    CHECK(comes_true([&] { return !watch.answer().problem; }));
+    CHECK(comes_true([&] { return watch.answer().snapshot->taken > first->taken; }));
 }
 
 TEST_CASE("a libvirt that cannot be reached is named in one line") {
@@ -51,11 +51,12 @@ TEST_CASE("a libvirt that cannot be reached is named in one line") {
     const auto socket = tree.path("none").string();
     const LibvirtWatch watch("qemu+unix:///system?socket=" + socket);
     REQUIRE(comes_true([&] {
-        return watch.status().value_or("").find("cannot connect to qemu+unix:///system") == 0;
+        return watch.answer().problem.value_or("").find("cannot connect to qemu+unix:///system") ==
+               0;
     }));
-    CHECK(watch.status()->find(socket) != std::string::npos);
-    CHECK(watch.status()->find('\n') == std::string::npos);
-    CHECK(!watch.snapshot());
+    CHECK(watch.answer().problem->find(socket) != std::string::npos);
+    CHECK(watch.answer().problem->find('\n') == std::string::npos);
+    CHECK(!watch.answer().snapshot);
 }
 
 TEST_CASE("a libvirt that never answers holds up nobody") {
@@ -71,11 +72,11 @@ TEST_CASE("a libvirt that never answers holds up nobody") {
     REQUIRE(::listen(listener.get(), 4) == 0);
 
     auto watch = std::make_unique<LibvirtWatch>("qemu+unix:///system?socket=" + path);
-    CHECK(watch->status() == "not connected yet");
+    CHECK(watch->answer().problem == "not connected yet");
     const Fd connected(::accept(listener.get(), nullptr, nullptr));
     REQUIRE(connected);
     const auto later = std::chrono::steady_clock::now() + 12500ms;
-    CHECK(watch->status(later) == "no answer for 12 s");
+    CHECK(watch->answer(later).problem == "no answer for 12 s");
     // Would wait until the socket is closed, which is after this.
     watch.reset();
 }
