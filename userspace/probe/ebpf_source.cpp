@@ -32,7 +32,7 @@ using namespace std::chrono_literals;
 
 // Searching /proc finds what the kernel side cannot have seen begin: processes before the agent,
 // and those under another name whose command line begins with a hypervisor's. Sooner, but not at
-// once, where a process found no room.
+// once, where a process found no room or its beginning was not seen.
 constexpr auto search_every = 30s;
 constexpr auto search_again_after = 5s;
 // Requests whose end was not seen are looked for once a second while any seem to be at a device,
@@ -78,7 +78,7 @@ class EbpfSource final : public VmSource {
     void report_block(SourceReport& report);
     void report_failures(SourceReport& report);
     bool read_pairs(SourceReport& report);
-    void note_full(const vp_failures& failures);
+    void search_if_grown(std::optional<std::uint64_t>& count, std::uint64_t now);
     void heal(std::span<const VmUse> uses);
     bool read_waits(SourceReport& report, std::span<const VmUse> uses);
     void report_own_cost(SourceReport& report, std::span<const VmUse> uses);
@@ -115,6 +115,7 @@ class EbpfSource final : public VmSource {
     steady_clock::time_point next_search_{};
     steady_clock::time_point last_search_{};
     std::optional<std::uint64_t> without_room_;  // processes, by the kernel side's count
+    std::optional<std::uint64_t> missed_births_;
     steady_clock::time_point last_expiry_ = steady_clock::now();
     bool searched_ = false;  // for the newest candidates: /proc lists the dead too
     bool adopt_due_ = true;
@@ -311,7 +312,7 @@ void EbpfSource::report_failures(SourceReport& report) {
         report.lost_completions = failures->lost_completions;
         report.lost_issues = failures->lost_issues;
         waits_.note_full(failures->culprits_full);
-        note_full(*failures);
+        search_if_grown(without_room_, failures->vms_full + failures->unconfirmed_full);
     }
 }
 
@@ -322,11 +323,11 @@ bool EbpfSource::read_pairs(SourceReport& report) {
     return read.has_value();
 }
 
-// Among the processes that found no room there may be VMs, which the search finds.
-void EbpfSource::note_full(const vp_failures& failures) {
-    const auto without_room = failures.vms_full + failures.unconfirmed_full;
-    const auto before = std::exchange(without_room_, without_room);
-    if (!before || *before == without_room) return;
+// Among the processes that found no room, or whose beginning was kept from our programs, there may
+// be VMs, which the search finds.
+void EbpfSource::search_if_grown(std::optional<std::uint64_t>& count, std::uint64_t now) {
+    const auto before = std::exchange(count, now);
+    if (!before || *before == now) return;
     next_search_ = std::min(next_search_, last_search_ + search_again_after);
 }
 
@@ -342,6 +343,7 @@ void EbpfSource::report_own_cost(SourceReport& report, std::span<const VmUse> us
     auto use = probe_.program_use();
     if (measure_programs_) report.programs = std::move(use.costs);
     report.recursion_misses = use.recursion_misses;
+    search_if_grown(missed_births_, use.missed_births);
     std::uint64_t threads = 0;
     for (const auto& vm : uses)
         threads += vm.threads;

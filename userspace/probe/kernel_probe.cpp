@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -235,10 +236,14 @@ Result<void> KernelProbe::measure_programs() {
 }
 
 KernelProbe::ProgramUse KernelProbe::program_use() const {
+    constexpr std::array<std::string_view, 3> programs_of_births{
+        "vp_process_exec", "vp_process_fork", "vp_wakeup_new"};
     ProgramUse use;
     for_each_program_info(*impl_->skeleton, [&](const char* name, const bpf_prog_info& info) {
         use.costs.push_back({name, info.run_cnt, info.run_time_ns});
         use.recursion_misses += info.recursion_misses;
+        if (std::ranges::count(programs_of_births, name) != 0)
+            use.missed_births += info.recursion_misses;
     });
     return use;
 }

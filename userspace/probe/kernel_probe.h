@@ -135,6 +135,7 @@ class KernelProbe {
         // Events that were kept from them: the kernel runs none that is at work on the CPU already.
         // Since 5.11; 0 before.
         std::uint64_t recursion_misses = 0;
+        std::uint64_t missed_births = 0;  // of these, of processes and threads
     };
     // Of our programs, since they were loaded.
     [[nodiscard]] ProgramUse program_use() const;
