@@ -249,7 +249,7 @@ static __always_inline void end_unissued(struct request* rq, const struct vp_req
         end_flush(rq, request);
         return;
     }
-    struct vp_block* block = block_of(request->start_ns, request->tgid, request->dev);
+    struct vp_block* block = block_of_request(request);
     if (block) count_unissued(block, request->op, error, bytes, whole);
 }
 
@@ -273,7 +273,7 @@ int BPF_PROG(vp_rq_complete, struct request* rq, int error, unsigned int bytes) 
         end_unissued(rq, &was, error, bytes);
         return 0;
     }
-    struct vp_block* block = block_of(was.start_ns, was.tgid, was.dev);
+    struct vp_block* block = block_of_request(&was);
     bool whole = bytes >= rq->__data_len;
     if (block) count_done(block, was.op, bytes, whole);
     /* A part of a request can complete alone: it is in flight until the rest has. */
@@ -366,14 +366,13 @@ int BPF_PROG(vp_rq_issue, struct request* rq) {
     /* Without a bio it is the block layer's own flush, which serves many at once. */
     if (op >= REQ_OP_DRV_IN || op == REQ_OP_FLUSH || !rq->bio) return 0;
     if (known) {
-        issue(rq, known, block_of(known->start_ns, known->tgid, known->dev), op, now_ns);
+        issue(rq, known, block_of_request(known), op, now_ns);
         return 0;
     }
     struct vp_request request = {};
-    bool begun =
-        take_queued_bio(rq, &request)
-            ? issue(rq, &request, block_of(request.start_ns, request.tgid, request.dev), op, now_ns)
-            : begin(rq, &request, op, now_ns);
+    bool begun = take_queued_bio(rq, &request)
+                     ? issue(rq, &request, block_of_request(&request), op, now_ns)
+                     : begin(rq, &request, op, now_ns);
     if (!begun) return 0;
     if (bpf_map_update_elem(&requests, &key, &request, BPF_ANY)) {
         count_failure(requests_full);

@@ -11,6 +11,11 @@ static __always_inline struct vp_block* block_of(__u64 start_ns, __u32 tgid, __u
     return row_of(vm_block, &key, block_full);
 }
 
+/* The row of a request's VM on its device, made where there is none. */
+static __always_inline struct vp_block* block_of_request(const struct vp_request* request) {
+    return block_of(request->start_ns, request->tgid, request->dev);
+}
+
 static __always_inline struct vp_block* known_block(const struct vp_request* request) {
     struct vp_block_key key = {
         .start_ns = request->start_ns, .tgid = request->tgid, .dev = request->dev};

@@ -28,8 +28,8 @@ static __always_inline void copy_process_comm(char to[VP_COMM_LEN],
 /* Slices shorter than this are added to one of their owner's, as long as that one is short too: to
  * one of the last VP_SLICES_MERGED where nobody's wait began since (they are not closed), and when
  * they grow old to one of the last VP_OLD_SLICES_MERGED old ones, as far back as the last long one.
- * Else tasks that hand a CPU to and fro would fill the memory in no time. Only the order of these
- * is then lost, which matters where a wait began among them. */
+ * Without that, tasks that hand a CPU back and forth would soon fill the memory. All that is lost
+ * is the order of these slices, which matters where a wait began among them. */
 #define VP_SLICES_MERGED 4
 #define VP_OLD_SLICES_MERGED 8
 #define VP_SLICE_SHORT_NS 100000

@@ -63,7 +63,7 @@ class Block(KernelCase):
     def test_writes_to_a_mirror_are_the_vms_on_both_disks(self):
         self.check_beneath("mirror", "write", "md0", "vde", "vdf")
 
-    def test_disks_of_a_mirror_are_told_to_be_that(self):
+    def test_disks_of_a_mirror_name_the_array_above_them(self):
         under = {block["dev"]: block.get("under")
                  for block in self.boot.vm("remapped", "mirror")["ext"]["block"]}
         self.assertEqual(under, {"vde": "md0", "vdf": "md0"})

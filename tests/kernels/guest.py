@@ -28,7 +28,7 @@ OTHER_PROGRAMS = BINARIES.parent / "bpf/virtpulse_other_bpf.bpf.o"
 # kernel has just taken out of its own code (it puts them there while it rewrites a jump, as for a tracepoint
 # whose first or last program comes or goes), and the kernel dies of it. It is faster as well.
 ACCELERATOR = "tcg,thread=single"
-# It takes 200 to 320 s on an idle machine.
+# It takes 160 to 270 s where two run at a time.
 PATIENCE_S = 720
 # Of the console and of the results, when it ends too soon: a kernel's oops and what was before it.
 LAST_LINES = 100

@@ -49,7 +49,8 @@ class Results(unittest.TextTestResult):
         self.passed[test.id().rpartition(".")[2]] = False
 
 
-# Of one kernel the second CPU has no tick while one task alone runs there.
+# Of one kernel the second CPU has no tick while one task alone runs there, for which the kernel has to trust the
+# emulated TSC.
 OPTIONS = {"6.12": "nohz_full=1 tsc=reliable clocksource=tsc"}
 # Older than the oldest on which the agent is to have eBPF.
 TOO_OLD = ("5.10",)

@@ -24,8 +24,8 @@ class LibvirtWatch {
     ~LibvirtWatch();
 
     struct Answer {
-        std::shared_ptr<const LibvirtSnapshot>
-            snapshot;  // the newest, however old; null before any
+        // The newest, however old; null before any.
+        std::shared_ptr<const LibvirtSnapshot> snapshot;
         // Why it is missing or old, in one line: "cannot connect to qemu:///system: ..." or "no
         // answer for 12 s". Nothing while libvirt answers within 3 s.
         std::optional<std::string> problem;
