@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "base/thread_name.h"
 #include "collector/clock.h"
 #include "collector/store/schema.h"
@@ -198,12 +200,17 @@ bool Store::is_over() {
 }
 
 void Store::say_failing(const Error& error) {
-    if (counters_.store_failing.exchange(true)) return;
+    counters_.store_failing = true;
+    constexpr std::size_t most_reasons = 8;  // one disk may fail in several ways by turns
+    if (said_.size() == most_reasons || std::ranges::find(said_, error.message) != said_.end())
+        return;
     spdlog::error("{}; nothing is stored until that is over, viewers are served on", error.message);
+    said_.push_back(error.message);
 }
 
 void Store::say_working() {
     if (!counters_.store_failing.exchange(false)) return;
+    said_.clear();
     spdlog::info("database {} works again; {} rows were lost so far", path_,
                  counters_.store_dropped_rows.load());
 }

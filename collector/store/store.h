@@ -65,6 +65,7 @@ class Store {
     bool may_delete(std::int64_t now_ms);
     // Whether the queue is closed and the time for the last writes is over.
     bool is_over();
+    // Each reason once until the database works again.
     void say_failing(const Error& error);
     void say_working();
 
@@ -76,6 +77,7 @@ class Store {
     std::chrono::steady_clock::time_point clean_next_{};
     std::chrono::steady_clock::time_point close_next_{};
     ClockTrust clock_trust_;
+    std::vector<std::string> said_;                             // reasons why it does not work
     std::optional<std::chrono::steady_clock::time_point> end_;  // set once the queue is closed
     std::thread thread_;
 };

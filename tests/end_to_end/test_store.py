@@ -164,10 +164,12 @@ class Store(WithDatabase):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", place], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", place], check=False)
         filler = os.path.join(place, "filler")
-        with open(filler, "wb") as file:
-            file.write(b"x" * (30 << 20))
         database = os.path.join(place, "grid.db")
         with Collector(database) as collector:
+            # Little room, as what is stored by then is read again when the database works.
+            free = os.statvfs(place)
+            with open(filler, "wb") as file:
+                file.write(b"x" * (free.f_bavail * free.f_frsize - (512 << 10)))
             reader = collector.reader()
             collector.stats()
             sender = collector.sender()
