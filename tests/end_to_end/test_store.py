@@ -52,6 +52,25 @@ class File(WithDatabase):
         self.assertEqual(rows(self.database, "PRAGMA integrity_check"), [("ok",)])
         self.assertEqual(rows(self.database, "SELECT count(*) FROM vm_samples"), [(200,)])
 
+    def test_each_reason_why_nothing_is_stored_is_said_once(self):
+        with Collector(self.database) as collector:
+            collector.sender().send(frame("h", vms=[vm("a", "1")]))
+            collector.until(lambda: collector.stats()["store"]["rows"] == 3)
+            reasons = ("is locked", "unable to open")
+            with contextlib.closing(sqlite3.connect(self.database, isolation_level=None)) as lock:
+                lock.execute("BEGIN IMMEDIATE")
+                collector.until(lambda: reasons[0] in collector.said())
+            for end in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(self.database + end)
+            os.mkdir(self.database)
+            collector.until(lambda: reasons[1] in collector.said())
+            time.sleep(2.5)  # and tries again
+            self.assertEqual([collector.said().count(reason) for reason in reasons], [1, 1])
+            os.rmdir(self.database)
+            collector.until(lambda: "works again" in collector.said())
+            collector.stop()
+
     def test_a_locked_database_holds_up_nothing_and_loses_nothing(self):
         with Collector(self.database) as collector:
             reader = collector.reader()

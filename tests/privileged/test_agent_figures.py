@@ -35,7 +35,7 @@ from lab import Guest, Lab
 WINDOW_S = 10
 BOUND_PERCENT = 0.1
 BLOCK_BOUND_PERCENT = 0.5
-LARGEST_REQUEST_BYTES = 16384  # that a guest is told to make here
+LARGEST_REQUEST_BYTES = 16384  # of what the guests are told to read and write in test 3
 
 
 class Watch(threading.Thread):
